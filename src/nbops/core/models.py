@@ -1,0 +1,93 @@
+"""`Signature`, `ModelVersion`, `GateResult`, `Promotion`: a model on its way into production."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One input column: `type` is one of number, integer, boolean, string, datetime, category."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """What a model takes and gives. `inputs` are in the order the model was fitted with."""
+
+    inputs: tuple[Field, ...]
+    output: Field
+    task: str  # regression or classification
+    classes: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVersion:
+    """Immutable once registered; numbers ascend and are never used again."""
+
+    name: str
+    number: int
+    run: str
+    artifact: str  # digest of the model file
+    format: str  # skops or pickle
+    type: str  # the estimator's class
+    signature: Signature
+    profile: str | None  # digest of the training profile
+    evaluation: str | None  # digest of the kept evaluation rows
+    metrics: Mapping[str, float]
+    libraries: Mapping[str, str]  # versions at training
+    allowed_types: tuple[str, ...] = ()  # beyond the reviewed list, by choice
+    allowed_by: str | None = None
+    allowed_why: str | None = None
+    created_at: datetime
+    created_by: str
+
+
+class Outcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateResult:
+    """`asked` and `seen` are sentences for people; `why` says it in one line."""
+
+    gate: str
+    outcome: Outcome
+    asked: str
+    seen: str
+    why: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Action(StrEnum):
+    PROMOTED = "promoted"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """One line of the append-only history of a model's aliases. A refusal changes nothing but is here too
+    (`to_version` is then None and `run` names the candidate's run)."""
+
+    id: str
+    model: str
+    alias: str
+    deployment: str | None
+    action: Action
+    from_version: int | None
+    to_version: int | None
+    run: str | None
+    results: tuple[GateResult, ...]
+    by: str
+    at: datetime
+    cause: str | None = None  # the decision that asked for it, or None for a person

@@ -1,0 +1,72 @@
+"""Frozen dataclasses to JSON types and back, by their type hints, so that a wire shape is declared once:
+in the dataclass. Unknown fields of a newer writer are dropped; missing ones take the field's default."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import types
+import typing
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from nbops.core import clock
+
+T = TypeVar("T")
+
+
+def to_json(value: Any) -> Any:
+    """JSON types (floats and integers untouched: :mod:`nbops.core.canonical` writes them safely)."""
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return clock.to_text(value)
+    if isinstance(value, Mapping):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(v) for v in value]
+    return value
+
+
+def from_json(cls: type[T], data: Any) -> T:
+    """The value of type `cls` that :func:`to_json` wrote."""
+    result: T = _read(cls, data)
+    return result
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _read(hint: Any, data: Any) -> Any:
+    if data is None or hint is Any:
+        return data
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        real = [a for a in args if a is not type(None)]
+        return _read(real[0], data) if len(real) == 1 else data
+    if origin is tuple:
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_read(args[0], item) for item in data)
+        return tuple(_read(a, item) for a, item in zip(args, data, strict=True))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return {k: _read(args[1], v) for k, v in data.items()}
+    if isinstance(hint, type):
+        if hasattr(hint, "from_json"):
+            return hint.from_json(data)
+        if dataclasses.is_dataclass(hint):
+            hints = _hints(hint)
+            names = {f.name for f in dataclasses.fields(hint)}
+            return hint(**{k: _read(hints[k], v) for k, v in data.items() if k in names})
+        if issubclass(hint, enum.Enum):
+            return hint(data)
+        if issubclass(hint, datetime):
+            return clock.from_text(data)
+    return data
