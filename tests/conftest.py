@@ -1,0 +1,26 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REQUIRE_ALL = os.environ.get("NBOPS_REQUIRE_ALL") == "1"
+
+
+def missing(what: str) -> None:
+    """Skip loudly; where everything is required (CI), fail."""
+    if REQUIRE_ALL:
+        pytest.fail(f"{what} is missing and NBOPS_REQUIRE_ALL=1")
+    pytest.skip(f"SKIPPED, NOT CHECKED: {what} is missing")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of the real data sets."""
+    folder = Path(os.environ.get("NBOPS_DATA_DIR") or "../shared/data")
+    if not (folder / "bike_hour.csv").exists():
+        missing(f"the real data (NBOPS_DATA_DIR={folder})")
+    return folder.resolve()
