@@ -51,9 +51,7 @@ class Fingerprint:
         for name in both:
             if mine[name].dtype != theirs[name].dtype:
                 said.append(f"{name}: type {mine[name].dtype} became {theirs[name].dtype}")
-        changed = [
-            n for n in both if mine[n].dtype == theirs[n].dtype and mine[n].digest != theirs[n].digest
-        ]
+        changed = [n for n in both if mine[n].dtype == theirs[n].dtype and mine[n].digest != theirs[n].digest]
         if changed:
             said.append(f"values changed in: {', '.join(changed)}")
         if not said and [c.name for c in self.columns] != [c.name for c in other.columns]:

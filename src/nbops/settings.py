@@ -1,0 +1,178 @@
+"""``nbops.toml``: what the user wishes. Read once, checked whole, frozen.
+
+Every key is a field of a dataclass below; an unknown key is an error that names what comes close, so that a
+misspelt gate can't be silently absent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nbops.core.errors import SettingsError, suggestion
+
+FILE = "nbops.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSettings:
+    """``[store]``. `artifacts` is a folder (default: beside the database). `durability` "full" waits for the disk
+    at each commit. Data larger than `keep_under_mb` is fingerprinted, not kept."""
+
+    artifacts: str | None = None
+    durability: str = "normal"
+    keep_under_mb: float = 100.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureSettings:
+    """``[capture]``. `budget_s`: how long fingerprinting may take per cell. `card`: full, line or off."""
+
+    budget_s: float = 1.0
+    card: str = "full"
+    keep_models: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """``[pipelines.NAME.steps.STEP]``. Paths are relative to the workspace root; `inputs` may be globs.
+
+    `outputs` are files the notebook writes, or names it hands over with ``nbops.output``. `cache` true declares
+    that a step that reads a URL, a database, the clock or unseeded randomness may be cached all the same."""
+
+    notebook: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    cache: bool | None = None  # None: cached unless something speaks against it
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """``[pipelines.NAME]``. `params` go to every step that has a parameter of that name."""
+
+    steps: Mapping[str, Step]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSettings:
+    """``[deployments.NAME.gates]``. `max` and `min` bound metrics on the kept evaluation rows; `margin` is how much
+    smaller (relative; larger for scores) the candidate's error must be than the champion's on the same rows."""
+
+    max: Mapping[str, float] = field(default_factory=dict)
+    min: Mapping[str, float] = field(default_factory=dict)
+    margin: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerSettings:
+    """``[deployments.NAME.triggers]``. `degradation`: act when the realised error of a period that the present
+    champion scored exceeds this multiple of the reference error (None: never). `drift`: act on a drift alert.
+    `schedule`: a cron line, UTC."""
+
+    degradation: float | None = 1.3
+    drift: bool = False
+    schedule: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftSettings:
+    """``[deployments.NAME.drift]``: the bounds of :class:`nbops.monitor.severity.DriftPolicy` that are set here."""
+
+    psi_warn: float | None = None
+    psi_alert: float | None = None
+    min_rows: int | None = None
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentSettings:
+    """``[deployments.NAME]``. `key` are input columns that go along with each prediction; `metric` decides;
+    `pipeline` is what retrains, with `retrain_params` on top of its own."""
+
+    model: str | None = None
+    alias: str = "production"
+    pipeline: str | None = None
+    retrain_params: Mapping[str, Any] = field(default_factory=dict)
+    candidate: str | None = None
+    metric: str | None = None
+    key: tuple[str, ...] = ()
+    gates: GateSettings = field(default_factory=GateSettings)
+    triggers: TriggerSettings = field(default_factory=TriggerSettings)
+    drift: DriftSettings = field(default_factory=DriftSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    store: StoreSettings = field(default_factory=StoreSettings)
+    capture: CaptureSettings = field(default_factory=CaptureSettings)
+    pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
+    deployments: Mapping[str, DeploymentSettings] = field(default_factory=dict)
+
+    def deployment(self, name: str) -> DeploymentSettings:
+        """The wishes for a deployment; the defaults if nbops.toml doesn't speak of it."""
+        return self.deployments.get(name, DeploymentSettings())
+
+
+def load(path: Path) -> Settings:
+    """The settings in a file; the defaults if there is no such file.
+
+    Raises
+    ------
+    SettingsError
+        If it is no TOML, or holds an unknown key or a value of the wrong type.
+    """
+    if not path.exists():
+        return Settings()
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+    settings: Settings = _table(Settings, data, str(path))
+    return settings
+
+
+def _table(cls: type, data: Any, where: str) -> Any:
+    if not isinstance(data, Mapping):
+        raise SettingsError(f"{where}: expected a table, got {data!r}")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in data:
+        if key not in fields:
+            raise SettingsError(f"{where}: unknown key {key!r}{suggestion(key, fields)}")
+    for name, spec in fields.items():
+        if name not in data and spec.default is spec.default_factory is dataclasses.MISSING:
+            raise SettingsError(f"{where}: {name!r} is missing")
+    return cls(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in data.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin is types.UnionType or origin is typing.Union:
+        return _value(next(a for a in args if a is not type(None)), value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise SettingsError(f"{where}: expected a list, got {value!r}")
+        return tuple(_value(args[0], item, where) for item in value)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{where}: expected a table, got {value!r}")
+        return {k: _value(args[1], v, f"{where}.{k}") for k, v in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return _table(typing.cast(type, hint), value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise SettingsError(f"{where}: expected {hint.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,159 @@
+"""Content, kept once under its own digest (``a1:blake3:<hex>``).
+
+A file appears under its final name only when it is whole: written beside it, flushed to the disk, renamed.
+A process killed at any moment leaves at most a file in ``tmp/``, which nobody reads and ``doctor`` removes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from nbops.core.errors import CorruptArtifactError, StoreFullError, StoreReadOnlyError, UnknownNameError
+
+PREFIX = "a1:blake3:"
+_CHUNK = 1 << 20
+
+
+class PendingArtifact:
+    """A file being written; `digest` and `size` are known after the ``with`` block."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self.file, self.path = file, path
+        self.digest = ""
+        self.size = 0
+
+
+class ArtifactStore:
+    """Artifacts in a local folder.
+
+    Parameters
+    ----------
+    root : Path
+        Made at the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: str) -> Path:
+        """Where the content of `digest` lies. It need not be there."""
+        if not digest.startswith(PREFIX):
+            raise UnknownNameError("artifact", digest, hint=f"a digest begins with {PREFIX!r}")
+        name = digest.removeprefix(PREFIX)
+        return self.root / name[:2] / name[2:]
+
+    def has(self, digest: str) -> bool:
+        return self.path(digest).exists()
+
+    @contextmanager
+    def writing(self, suffix: str = "") -> Iterator[PendingArtifact]:
+        """Write content in pieces (to ``.file``, or by other means to ``.path``); it is kept when the block
+        ends without an error."""
+        with self._said_plainly():
+            (self.root / "tmp").mkdir(parents=True, exist_ok=True)
+            path = self.root / "tmp" / (secrets.token_hex(8) + suffix)
+            pending = PendingArtifact(path.open("wb"), path)
+            try:
+                yield pending
+                pending.file.flush()
+                os.fsync(pending.file.fileno())
+                pending.file.close()
+                pending.digest, pending.size = digest_of(path), path.stat().st_size
+                self._keep(path, pending.digest)
+            finally:
+                pending.file.close()
+                path.unlink(missing_ok=True)
+
+    def put_bytes(self, content: bytes) -> str:
+        """Keep `content`; return its digest."""
+        from blake3 import blake3
+
+        digest = PREFIX + blake3(content).hexdigest()
+        if not self.has(digest):
+            with self.writing() as pending:
+                pending.file.write(content)
+        return digest
+
+    def put_file(self, source: Path) -> str:
+        """Keep a copy of a file's content; return its digest."""
+        digest = digest_of(source)
+        if not self.has(digest):
+            with self.writing() as pending, source.open("rb") as file:
+                shutil.copyfileobj(file, pending.file, _CHUNK)
+            digest = pending.digest  # of what was copied, should the file have changed meanwhile
+        return digest
+
+    def verified(self, digest: str) -> Path:
+        """The path of content that was just found to have its digest.
+
+        Raises
+        ------
+        UnknownNameError
+            If it isn't kept.
+        CorruptArtifactError
+            If it has changed.
+        """
+        path = self.path(digest)
+        if not path.exists():
+            raise UnknownNameError("artifact", digest, hint=f"it is not in {self.root}")
+        found = digest_of(path)
+        if found != digest:
+            raise CorruptArtifactError(
+                f"the artifact {digest} at {path} is damaged: its content has the digest {found};"
+                " restore it from a backup, or make it again from its run"
+            )
+        return path
+
+    def read_bytes(self, digest: str) -> bytes:
+        """Verified content."""
+        return self.verified(digest).read_bytes()
+
+    def digests(self) -> Iterator[str]:
+        """Everything kept."""
+        for folder in sorted(self.root.glob("[0-9a-f][0-9a-f]")):
+            for file in sorted(folder.iterdir()):
+                yield PREFIX + folder.name + file.name
+
+    def leftovers(self) -> list[Path]:
+        """Files of writers that were killed (or are still writing)."""
+        return sorted((self.root / "tmp").glob("*"))
+
+    def _keep(self, path: Path, digest: str) -> None:
+        final = self.path(digest)
+        if final.exists():
+            return
+        final.parent.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o444)
+        path.replace(final)
+
+    @contextmanager
+    def _said_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise StoreFullError(
+                    f"an artifact could not be written below {self.root} ({error.strerror}); free some space,"
+                    " nothing already kept is lost"
+                ) from error
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise StoreReadOnlyError(
+                    f"an artifact could not be written below {self.root} ({error.strerror}); check its permissions"
+                ) from error
+            raise
+
+
+def digest_of(path: Path) -> str:
+    """``a1:blake3:<hex>`` of a file's content, streamed."""
+    from blake3 import blake3
+
+    hasher = blake3()
+    hasher.update_mmap(path)
+    return PREFIX + hasher.hexdigest()

@@ -1,0 +1,306 @@
+"""One SQLite file that several processes read and write, and every way it can fail, said in our words.
+
+Plain DB-API rather than an SQL toolkit: a tracked cell and ``nbops runs`` must not pay a quarter of a second
+for an import, and two ways to the same tables would be one too many. The statements keep to the SQL that
+SQLite and PostgreSQL share (named parameters, ``ON CONFLICT``, JSON as text, times as ISO text).
+
+Contract:
+
+* nothing is created before the first write; reading a store that isn't there finds it empty;
+* a write is one transaction that takes the write lock at its start, so events are numbered in commit order;
+* a connection belongs to the process and thread that opened it (a forked child opens its own);
+* the schema's version is checked when a connection opens; older stores are migrated in one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from nbops.core import clock
+from nbops.core.errors import (
+    StoreError,
+    StoreFullError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreVersionError,
+)
+
+NETWORK_FILE_SYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "afs",
+    "lustre",
+}
+"""Where SQLite's write-ahead log is unsafe: its shared memory file isn't shared between machines."""
+
+LOCK_TIMEOUT_S = 10.0
+
+
+def migrations() -> list[tuple[int, str]]:
+    """(number, SQL text) of every migration, ascending."""
+    folder = resources.files("nbops.store") / "migrations"
+    found = [(int(f.name[:4]), f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql")]
+    return sorted(found)
+
+
+class Reader:
+    """Runs queries. Base of :class:`Database` (each query by itself) and :class:`Transaction`."""
+
+    def _run(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+        raise NotImplementedError
+
+    def rows(self, sql: str, **params: Any) -> list[sqlite3.Row]:
+        return self._run(sql, params).fetchall()
+
+    def row(self, sql: str, **params: Any) -> sqlite3.Row | None:
+        found: sqlite3.Row | None = self._run(sql, params).fetchone()
+        return found
+
+
+class Transaction(Reader):
+    """Exists only between BEGIN and COMMIT: a function that takes one can't write outside a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, at: datetime) -> None:
+        self._connection = connection
+        self.at = clock.to_text(at)
+
+    def _run(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+        return self._connection.execute(sql, params)
+
+    def write(self, sql: str, **params: Any) -> int:
+        """Execute, and return how many rows changed."""
+        return self._run(sql, params).rowcount
+
+    def write_many(self, sql: str, params: list[dict[str, Any]]) -> None:
+        self._connection.executemany(sql, params)
+
+    def event(self, noun: str, name: str, what: str) -> None:
+        """Tell those who follow the store (the side panel, other processes) that something changed."""
+        self.write(
+            "INSERT INTO events (at, noun, name, what) VALUES (:at, :noun, :name, :what)",
+            at=self.at,
+            noun=noun,
+            name=name,
+            what=what,
+        )
+
+
+class Database(Reader):
+    """A store's metadata.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file. It and its folder are made at the first write.
+    durability : {"normal", "full"}
+        "normal" survives kill -9 at any moment; a power cut may cost the last transactions. "full" waits
+        for the disk at each commit.
+    read_only : bool
+        Refuse writes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durability: str = "normal",
+        read_only: bool = False,
+        system: clock.Clock | None = None,
+    ) -> None:
+        self.path = path
+        self.durability = durability
+        self.read_only = read_only
+        self._clock = system or clock.SystemClock()
+        self._local = threading.local()
+        self._inherited: list[sqlite3.Connection | None] = []
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def _run(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+        with self._said_plainly():
+            return self._connection(write=False).execute(sql, params)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """All or nothing.
+
+        Raises
+        ------
+        StoreLockedError, StoreReadOnlyError, StoreFullError, StoreVersionError, StoreError
+        """
+        with self._said_plainly():
+            if self.read_only:
+                raise StoreReadOnlyError(f"the store {self.path} was opened read-only; nothing was recorded")
+            connection = self._connection(write=True)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Transaction(connection, self._clock.now())
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def events_after(self, seq: int, limit: int = 1000) -> list[sqlite3.Row]:
+        """Events with a number above `seq`, ascending; none is ever numbered below one already seen."""
+        return self.rows(
+            "SELECT seq, at, noun, name, what FROM events WHERE seq > :seq ORDER BY seq LIMIT :limit",
+            seq=seq,
+            limit=limit,
+        )
+
+    def journal_mode(self) -> str:
+        """How SQLite keeps transactions whole here: ``wal``, or ``delete`` on a network file system."""
+        return "delete" if _file_system(self.path.parent) in NETWORK_FILE_SYSTEMS else "wal"
+
+    def integrity(self) -> list[str]:
+        """What SQLite's own check finds wrong; empty when all is well."""
+        return [r[0] for r in self.rows("PRAGMA integrity_check") if r[0] != "ok"]
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None and self._local.pid == os.getpid():
+            connection.close()
+        self._local.connection = None
+
+    # A connection is kept per thread, and never used in a process that inherited it by fork.
+    def _connection(self, *, write: bool) -> sqlite3.Connection:
+        local = self._local
+        if getattr(local, "pid", None) != os.getpid():
+            # Inherited by fork: never used, and never closed either (closing could undo the parent's locks).
+            self._inherited.append(getattr(local, "connection", None))
+            local.connection, local.pid, local.in_memory = None, os.getpid(), False
+        if local.connection is not None and local.in_memory and (write or self.path.exists()):
+            local.connection.close()
+            local.connection = None
+        if local.connection is None:
+            local.in_memory = not write and not self.path.exists()
+            local.connection = self._open(local.in_memory)
+        connection: sqlite3.Connection = local.connection
+        return connection
+
+    def _open(self, in_memory: bool) -> sqlite3.Connection:
+        if in_memory:
+            connection = sqlite3.connect(":memory:", isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            _migrate(connection, 0)
+            return connection
+        writable = not self.read_only
+        if writable and not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "rwc" if writable else "ro"
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=LOCK_TIMEOUT_S,
+            isolation_level=None,
+        )
+        connection.row_factory = sqlite3.Row
+        try:
+            self._prepare(connection, writable)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection, writable: bool) -> None:
+        connection.execute("PRAGMA foreign_keys = ON")
+        newest = migrations()[-1][0]
+        version = _version(connection)
+        if version > newest:
+            raise StoreVersionError(
+                f"the store {self.path} has schema version {version}, this nbops knows {newest}; upgrade nbops"
+            )
+        if not writable:
+            if version < newest:
+                raise StoreVersionError(
+                    f"the store {self.path} has schema version {version}, not {newest}, and is opened read-only;"
+                    " open it once with write access to migrate it"
+                )
+            return
+        try:
+            connection.execute(f"PRAGMA journal_mode = {self.journal_mode()}")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self.durability == 'full' else 'NORMAL'}")
+        except sqlite3.OperationalError as error:
+            # A folder that can't be written still lets us read; the first write will say it.
+            if error.sqlite_errorname not in (
+                "SQLITE_READONLY",
+                "SQLITE_CANTOPEN",
+                "SQLITE_READONLY_DIRECTORY",
+            ):
+                raise
+        if version < newest:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                _migrate(connection, _version(connection))  # another process may have been faster
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+
+    @contextmanager
+    def _said_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "") or ""
+            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                raise StoreLockedError(
+                    f"the store {self.path} is locked by another process for more than {LOCK_TIMEOUT_S:g} s; try again"
+                ) from error
+            if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+                raise StoreReadOnlyError(
+                    f"the store {self.path} can't be written ({error}); check the permissions of the file and its"
+                    " folder, or point NBOPS_HOME to a folder of yours"
+                ) from error
+            if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+                raise StoreFullError(
+                    f"the store {self.path} could not be written ({error}): the disk or a quota is full; free some"
+                    " space, nothing already recorded is lost"
+                ) from error
+            if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+                raise StoreError(f"the store {self.path} is damaged ({error}); run 'nbops doctor'") from error
+            raise StoreError(f"the store {self.path}: {error}") from error
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    for number, text in migrations():
+        if number > version:
+            for statement in text.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _file_system(folder: Path) -> str:
+    """The type of the file system a folder is on ("" where the system doesn't tell)."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return ""
+    place = folder.absolute()
+    best, kind = "", ""
+    for line in mounts.read_text().splitlines():
+        _, point, name, *_ = line.split(" ")
+        point = point.replace("\\040", " ")
+        if place.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, name
+    return kind

@@ -1,0 +1,166 @@
+"""Cell records, and what can be asked of them: metrics, data, files, models, artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from nbops.core import wire
+from nbops.core.canonical import canonical, digest_text, parse
+from nbops.core.runs import Artifact, CellRecord, Metric, ModelUse
+from nbops.store import runs
+from nbops.store.database import Reader, Transaction
+
+
+def add(tx: Transaction, record: CellRecord, *, series: Iterable[Metric] = ()) -> str:
+    """Keep a record with its projections; return its digest. `series` are the metric values by step,
+    of which the record itself holds the last of each name only."""
+    body = canonical(wire.to_json(record))
+    digest = digest_text(body)
+    key = {"run": record.run, "seq": record.seq}
+    tx.write(
+        "INSERT INTO records (run, seq, cell_id, source, digest, body)"
+        " VALUES (:run, :seq, :cell_id, :source, :digest, :body)",
+        **key,
+        cell_id=record.cell_id,
+        source=record.source,
+        digest=digest,
+        body=body,
+    )
+    runs.set_params(tx, record.run, dict(record.params))
+    add_metrics(tx, record.run, record.seq, [*series, *(m for m in record.metrics if m.step is None)])
+    tx.write_many(
+        "INSERT INTO data_uses (run, seq, name, direction, digest, kind)"
+        " VALUES (:run, :seq, :name, :direction, :digest, :kind)",
+        [
+            key | {"name": u.name, "direction": d, "digest": u.fingerprint.digest, "kind": u.fingerprint.kind}
+            for d, uses in (("read", record.reads), ("write", record.writes))
+            for u in uses
+        ]
+        + [key | {"name": f.path, "direction": f.mode, "digest": f.digest, "kind": "file"} for f in record.files],
+    )
+    for artifact in record.artifacts:
+        add_artifact(tx, record.run, record.seq, artifact)
+    tx.event("record", f"{record.run}/{record.seq}", record.status)
+    return digest
+
+
+def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric]) -> None:
+    tx.write_many(
+        "INSERT INTO metrics (run, seq, key, step, value, source, model, data, line)"
+        " VALUES (:run, :seq, :key, :step, :value, :source, :model, :data, :line)",
+        [
+            {
+                "run": run_id,
+                "seq": seq,
+                "key": m.name,
+                "step": m.step,
+                "value": m.value,
+                "source": m.source,
+                "model": m.model,
+                "data": m.data,
+                "line": m.line,
+            }
+            for m in metrics
+        ],
+    )
+
+
+def add_artifact(tx: Transaction, run_id: str, seq: int, artifact: Artifact) -> None:
+    tx.write(
+        "INSERT INTO artifacts (run, seq, name, kind, digest, size, media, about)"
+        " VALUES (:run, :seq, :name, :kind, :digest, :size, :media, :about)",
+        run=run_id,
+        seq=seq,
+        name=artifact.name,
+        kind=artifact.kind,
+        digest=artifact.digest,
+        size=artifact.size,
+        media=artifact.media,
+        about=canonical(artifact.about),
+    )
+
+
+def next_seq(reader: Reader, run_id: str) -> int:
+    """The number of the run's next record."""
+    row = reader.row("SELECT coalesce(max(seq) + 1, 0) AS n FROM records WHERE run = :run", run=run_id)
+    return int(row["n"]) if row else 0
+
+
+def of_run(reader: Reader, run_id: str) -> list[CellRecord]:
+    """A run's records, in order."""
+    rows = reader.rows("SELECT body FROM records WHERE run = :run ORDER BY seq", run=run_id)
+    return [wire.from_json(CellRecord, parse(row["body"])) for row in rows]
+
+
+def digests(reader: Reader, run_id: str) -> dict[int, str]:
+    """The digests of a run's records, by number."""
+    rows = reader.rows("SELECT seq, digest FROM records WHERE run = :run ORDER BY seq", run=run_id)
+    return {row["seq"]: row["digest"] for row in rows}
+
+
+def text(reader: Reader, run_id: str, seq: int) -> str | None:
+    """The canonical text of one record, as kept."""
+    row = reader.row("SELECT body FROM records WHERE run = :run AND seq = :seq", run=run_id, seq=seq)
+    return row["body"] if row else None
+
+
+def metrics(reader: Reader, run_id: str) -> list[Metric]:
+    """Every metric value of a run, in the order it was logged."""
+    rows = reader.rows("SELECT * FROM metrics WHERE run = :run ORDER BY id", run=run_id)
+    return [
+        Metric(
+            name=r["key"],
+            value=float("nan") if r["value"] is None else r["value"],  # SQLite keeps NaN as NULL
+            step=r["step"],
+            source=r["source"],
+            model=r["model"],
+            data=r["data"],
+            line=r["line"],
+        )
+        for r in rows
+    ]
+
+
+def latest_metrics(reader: Reader, run_ids: list[str]) -> dict[str, dict[str, float]]:
+    """For each run, the last value of each metric."""
+    found: dict[str, dict[str, float]] = {run_id: {} for run_id in run_ids}
+    marks = {f"r{i}": run_id for i, run_id in enumerate(run_ids)}
+    if marks:
+        for row in reader.rows(
+            f"SELECT run, key, value FROM metrics WHERE run IN ({', '.join(':' + m for m in marks)}) ORDER BY id",
+            **marks,
+        ):
+            found[row["run"]][row["key"]] = float("nan") if row["value"] is None else row["value"]
+    return found
+
+
+def artifacts(reader: Reader, run_id: str, kind: str | None = None) -> list[Artifact]:
+    rows = reader.rows("SELECT * FROM artifacts WHERE run = :run ORDER BY rowid", run=run_id)
+    return [
+        Artifact(
+            name=r["name"],
+            kind=r["kind"],
+            digest=r["digest"],
+            size=r["size"],
+            media=r["media"],
+            about=parse(r["about"]),
+        )
+        for r in rows
+        if kind is None or r["kind"] == kind
+    ]
+
+
+def models(reader: Reader, run_id: str) -> list[ModelUse]:
+    """The models of a run, the last of each name; a model logged by name hides the others."""
+    latest: dict[str, ModelUse] = {}
+    for record in of_run(reader, run_id):
+        for model in record.models:
+            latest[model.name] = model
+    logged = [m for m in latest.values() if m.logged]
+    return logged or list(latest.values())
+
+
+def all_digests(reader: Reader) -> dict[str, Any]:
+    """Every record's digest and where it is: {digest: (run, seq)}."""
+    return {r["digest"]: (r["run"], r["seq"]) for r in reader.rows("SELECT digest, run, seq FROM records")}
