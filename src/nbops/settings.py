@@ -77,9 +77,11 @@ class GateSettings:
 class TriggerSettings:
     """``[deployments.NAME.triggers]``. `degradation`: act when the realised error of a period that the present
     champion scored exceeds this multiple of the reference error (None: never). `drift`: act on a drift alert.
-    `schedule`: a cron line, UTC."""
+    `reference` is that error; by default the one that the first accepted version had at its gates. `schedule`: a
+    cron line, UTC."""
 
     degradation: float | None = 1.3
+    reference: float | None = None
     drift: bool = False
     schedule: str | None = None
 

@@ -43,6 +43,7 @@ class ModelVersion:
     evaluation: str | None  # digest of the kept evaluation rows
     metrics: Mapping[str, float]
     libraries: Mapping[str, str]  # versions at training
+    judged: str | None = None  # digest of the model the gates judged, if this one is its refit on all rows
     allowed_types: tuple[str, ...] = ()  # beyond the reviewed list, by choice
     allowed_by: str | None = None
     allowed_why: str | None = None

@@ -237,12 +237,9 @@ class Database(Reader):
             connection.execute(f"PRAGMA journal_mode = {self.journal_mode()}")
             connection.execute(f"PRAGMA synchronous = {'FULL' if self.durability == 'full' else 'NORMAL'}")
         except sqlite3.OperationalError as error:
-            # A folder that can't be written still lets us read; the first write will say it.
-            if error.sqlite_errorname not in (
-                "SQLITE_READONLY",
-                "SQLITE_CANTOPEN",
-                "SQLITE_READONLY_DIRECTORY",
-            ):
+            # A folder that can't be written still lets us read; the first write will say it. Busy: another process
+            # is just setting the journal mode, which stays in the file.
+            if not error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY")):
                 raise
         if version < newest:
             connection.execute("BEGIN IMMEDIATE")

@@ -19,7 +19,8 @@ def next_number(tx: Transaction, name: str) -> int:
 
 def add(tx: Transaction, version: ModelVersion) -> None:
     tx.write(
-        "INSERT INTO model_versions (name, number, run, artifact, body) VALUES (:name, :number, :run, :artifact, :body)",
+        "INSERT INTO model_versions (name, number, run, artifact, body)"
+        " VALUES (:name, :number, :run, :artifact, :body)",
         name=version.name,
         number=version.number,
         run=version.run,

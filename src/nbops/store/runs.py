@@ -19,7 +19,8 @@ def save(tx: Transaction, run: Run, *, cache_key: str | None = None) -> None:
     known = tx.row("SELECT status FROM runs WHERE id = :id", id=run.id)
     tx.write(
         "INSERT INTO runs (id, kind, name, experiment, status, started_at, ended_at, parent, notebook, cache_key, body)"
-        " VALUES (:id, :kind, :name, :experiment, :status, :started_at, :ended_at, :parent, :notebook, :cache_key, :body)"
+        " VALUES (:id, :kind, :name, :experiment, :status, :started_at, :ended_at, :parent, :notebook, :cache_key,"
+        " :body)"
         " ON CONFLICT (id) DO UPDATE SET name = excluded.name, status = excluded.status, ended_at = excluded.ended_at,"
         " parent = excluded.parent, notebook = excluded.notebook, body = excluded.body,"
         " cache_key = coalesce(excluded.cache_key, runs.cache_key)",

@@ -1,0 +1,78 @@
+"""What looks like a secret is replaced before anything is stored or shown.
+
+By name: a parameter or variable called password, token, api_key … By shape: credentials in a URL or DSN, the
+token formats of well-known services, private keys, long strings of high entropy. A digest of ours or of git
+(hexadecimal) is no secret.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+REDACTED = "[redacted]"
+
+_NAME = re.compile(
+    r"(?i)(^|[_\-.])(pass(word|wd|phrase)?|pwd|secret|token|api_?key|access_?key|private_?key|auth|credentials?|dsn"
+    r"|connection_?string|bearer|client_?secret|session_?key|encryption_?key|signing_?key)s?([_\-.\d]|$)"
+)
+_SHAPES = (
+    # user:password@ in any URL or DSN; the user alone is kept
+    (re.compile(r"(?P<keep>[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?P<after>@)"), True),
+    (
+        re.compile(
+            r"(?i)(?P<keep>\b(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|sig|signature)\s*[=:]\s*"
+            r"['\"]?)[^\s'\"&;,)\[\]]{4,}(?P<after>)"
+        ),
+        True,
+    ),
+    (re.compile(r"(?i)(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/\-]{8,}=*(?P<after>)"), True),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), False),
+    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), False),
+    (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}\b|\bgithub_pat_[A-Za-z0-9_]{20,}\b"), False),
+    (re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}\b"), False),
+    (re.compile(r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_A-Za-z0-9]{10,}\b|\bsk-[A-Za-z0-9]{20,}\b"), False),
+    (re.compile(r"\bAIza[0-9A-Za-z_\-]{35}\b|\bhf_[A-Za-z0-9]{20,}\b|\bglpat-[A-Za-z0-9_\-]{20,}\b"), False),
+    (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"), False),
+)
+_WORD = re.compile(r"[A-Za-z0-9+/_\-]{24,}={0,2}")
+_ENTROPY_BITS = 4.3  # per character; English words and paths stay below, base64 of random bytes above
+
+
+def secret_name(name: str) -> bool:
+    """Does the name say that its value is a secret?"""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return bool(_NAME.search(spaced))
+
+
+def redact_text(text: str) -> str:
+    """The text with everything that has the shape of a secret replaced."""
+    for pattern, keeps in _SHAPES:
+        text = pattern.sub(r"\g<keep>" + REDACTED + r"\g<after>" if keeps else REDACTED, text)
+    return _WORD.sub(lambda m: REDACTED if _random(m.group()) else m.group(), text)
+
+
+def redact(value: Any, name: str = "") -> Any:
+    """The value, redacted by the name it goes under and by shape; containers are copied, other types kept."""
+    if name and secret_name(name) and value is not None and not isinstance(value, bool):
+        # max_tokens = 512 is a setting; password = 1234 is none
+        if not isinstance(value, (int, float)) or re.search(r"(?i)pass|pwd|secret", name):
+            return REDACTED
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, Mapping):
+        return {k: redact(v, str(k)) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact(v, name) for v in value]
+    return value
+
+
+def _random(word: str) -> bool:
+    if re.fullmatch(r"[0-9a-fA-F]+|[a-zA-Z_]+|[0-9\-]+|[a-z0-9_\-/]*|[A-Z0-9_\-]*", word):
+        return False
+    counts = Counter(word)
+    entropy = -sum(n / len(word) * math.log2(n / len(word)) for n in counts.values())
+    return entropy >= min(_ENTROPY_BITS, math.log2(len(word)) - 0.6) and any(c.isdigit() for c in word)

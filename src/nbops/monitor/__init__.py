@@ -1,0 +1,1 @@
+"""Drift, realised performance, alerts: what a deployment's stored profiles and labels say."""

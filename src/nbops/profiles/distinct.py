@@ -1,0 +1,66 @@
+"""How many values are different? The smallest hashes tell (k minimum values).
+
+If the k-th smallest of all hashes, spread evenly over 0 … 1, is h, about (k - 1) / h values are different.
+Of k = 1024 hashes, 8 kB, the standard error is 1 / sqrt(k - 2) = 3 %. Merging is a union.
+
+References
+----------
+Beyer, Haas, Reinwald, Sismanis, Gemulla: On synopses for distinct-value estimation, SIGMOD 2007, eq. 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+K = 1024
+
+
+def hashes_of(values: pa.Array) -> NDArray[np.uint64]:
+    """Well-mixed 64-bit hashes, the same in every process. Numbers by value: 1, 1.0 and True are one."""
+    import numpy as np
+    import pyarrow as pa
+
+    kind = values.type
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return hashes_of_numbers(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    from pandas.util import hash_array
+
+    hashed = hash_array(values.to_numpy(zero_copy_only=False).astype(object), categorize=False)
+    return np.asarray(hashed, dtype=np.uint64)
+
+
+def hashes_of_numbers(x: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """SplitMix64's finaliser (Steele, Lea & Flood 2014) over the bits of each number; -0.0 is 0.0."""
+    import numpy as np
+
+    h = (x + 0.0).view(np.uint64)
+    h ^= h >> np.uint64(30)
+    h *= np.uint64(0xBF58476D1CE4E5B9)
+    h ^= h >> np.uint64(27)
+    h *= np.uint64(0x94D049BB133111EB)
+    h ^= h >> np.uint64(31)
+    return h
+
+
+def smallest(held: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The K smallest different hashes of both, sorted."""
+    import numpy as np
+
+    if len(held) == K:
+        new = new[new < held[-1]]
+    elif len(new) > 64 * K:  # the first large batch: sort a part of it only
+        held = smallest(held, new[: 64 * K])
+        return smallest(held, new[64 * K :])
+    return np.union1d(held, new)[:K] if len(new) else held
+
+
+def estimate(held: NDArray[np.uint64]) -> int:
+    """The number of different values behind the hashes held."""
+    if len(held) < K:
+        return len(held)
+    return round((K - 1) / ((int(held[-1]) + 1) / 2**64))

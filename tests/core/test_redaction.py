@@ -1,0 +1,58 @@
+"""Secrets are found by name and by shape; ordinary values stay as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbops.core.redaction import REDACTED, redact, redact_text, secret_name
+
+SECRETS = [
+    "postgresql://user:hunter2hunter2@db/x",
+    "https://example.org/data.csv?token=abcd1234efgh5678",
+    "password='correct horse'",
+    "Authorization: Bearer abcdef1234567890",
+    "AKIAIOSFODNN7EXAMPLE",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcDEF123",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY1",
+]
+PLAIN = [
+    "data/bike_hour.csv",
+    "HistGradientBoostingRegressor",
+    "f1:blake3:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    "https://archive.ics.uci.edu/dataset/275/bike+sharing+dataset",
+    "neg_root_mean_squared_error",
+    "2011-01-01T00:00:00.000000Z",
+    "123e4567-e89b-12d3-a456-426614174000",
+    "/home/someone/projects/churn/notebooks/2024-report-final-v2.ipynb",
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_by_shape_goes(text: str) -> None:
+    assert REDACTED in redact_text(text)
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_an_ordinary_text_stays(text: str) -> None:
+    assert redact_text(text) == text
+
+
+@pytest.mark.parametrize("name", ["password", "db_password", "API_KEY", "apiKey", "access_token", "secret", "PWD", "dsn"])
+def test_a_secret_by_name(name: str) -> None:
+    assert secret_name(name)
+    assert redact({name: "x"}) == {name: REDACTED}
+
+
+@pytest.mark.parametrize("name", ["author", "tokenizer", "passes", "n_keys", "keyboard", "max_iter", "compass"])
+def test_a_name_that_only_looks_so(name: str) -> None:
+    assert redact({name: "x"}) == {name: "x"}
+
+
+def test_numbers_under_such_names() -> None:
+    assert redact({"max_tokens": 512, "password": 1234}) == {"max_tokens": 512, "password": REDACTED}
+
+
+def test_the_user_and_host_of_a_dsn_stay() -> None:
+    assert redact_text("postgresql://ann:pa55word@db:5432/x") == f"postgresql://ann:{REDACTED}@db:5432/x"
