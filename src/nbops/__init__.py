@@ -1,4 +1,71 @@
-"""nbops makes a notebook operational. Everything here is re-exported lazily; nothing inside the package
-imports from this module, and importing it loads no heavy library."""
+"""nbops makes a notebook operational.
+
+Everything public is re-exported here, lazily: importing nbops loads no heavy library. Nothing inside the package
+imports from this module.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "fingerprint": "nbops.fingerprints.fingerprint",
+    "input": "nbops.pipeline.handover",
+    "load_model": "nbops.registry.loading",
+    "log_artifact": "nbops.capture.api",
+    "log_metric": "nbops.capture.api",
+    "log_metrics": "nbops.capture.api",
+    "log_model": "nbops.capture.api",
+    "log_param": "nbops.capture.api",
+    "log_params": "nbops.capture.api",
+    "output": "nbops.pipeline.handover",
+    "set_tag": "nbops.capture.api",
+    "track": "nbops.capture.api",
+}
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604  (the names are strings: one list of them is enough)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'nbops' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext nbops``."""
+    from nbops.ipython.extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext nbops``: every hook is as it was before."""
+    from nbops.ipython.extension import unload
+
+    unload(shell)
+
+
+if TYPE_CHECKING:
+    from nbops.capture.api import (
+        log_artifact as log_artifact,
+        log_metric as log_metric,
+        log_metrics as log_metrics,
+        log_model as log_model,
+        log_param as log_param,
+        log_params as log_params,
+        set_tag as set_tag,
+        track as track,
+    )
+    from nbops.fingerprints.fingerprint import fingerprint as fingerprint
+    from nbops.pipeline.handover import input as input
+    from nbops.pipeline.handover import output as output
+    from nbops.registry.loading import load_model as load_model
