@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 K = 1024
+_PART = 32 * K
 
 
 def hashes_of(values: pa.Array) -> NDArray[np.uint64]:
@@ -51,12 +52,13 @@ def smallest(held: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.ui
     """The K smallest different hashes of both, sorted."""
     import numpy as np
 
-    if len(held) == K:
-        new = new[new < held[-1]]
-    elif len(new) > 64 * K:  # the first large batch: sort a part of it only
-        held = smallest(held, new[: 64 * K])
-        return smallest(held, new[64 * K :])
-    return np.union1d(held, new)[:K] if len(new) else held
+    for start in range(0, len(new), _PART):
+        part = new[start : start + _PART]
+        if len(held) == K:
+            part = part[part < held[-1]]
+        if len(part):
+            held = np.union1d(held, part)[:K]
+    return held
 
 
 def estimate(held: NDArray[np.uint64]) -> int:

@@ -128,8 +128,9 @@ class ColumnProfile:
         position = wanted * (rows - 1)
         low = np.searchsorted(ends, np.floor(position), side="right")
         high = np.searchsorted(ends, np.ceil(position), side="right")
-        result: NDArray[np.float64] = points[low] + (position - np.floor(position)) * (points[high] - points[low])
-        return result
+        result = points[low] + (position - np.floor(position)) * (points[high] - points[low])
+        result = np.where(wanted == 0, float(self.minimum or 0), result)
+        return np.where(wanted == 1, float(self.maximum or 0), result)
 
     def to_json(self) -> dict[str, Any]:
         """JSON types; bytes as base64."""

@@ -42,6 +42,10 @@ class ValueCounts:
         if not self.complete and not self.keep_frequent:
             return
         if self.values is not None:
+            if values.type != self.values.type:
+                both = pa.float64() if _numbers(values.type, self.values.type) else pa.large_string()
+                self.retype(both)
+                values = values.cast(both, safe=False)
             values = pa.concat_arrays([self.values, values])
             counts = np.concatenate([self.counts, counts])
             grouped = pa.table({"value": values, "n": counts}).group_by("value", use_threads=False)
@@ -77,3 +81,9 @@ class ValueCounts:
             return ()
         pairs = zip(self.values.to_pylist(), self.counts.tolist(), strict=True)
         return tuple(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _numbers(*types: pa.DataType) -> bool:
+    import pyarrow.types as t
+
+    return all(t.is_integer(one) or t.is_floating(one) for one in types)

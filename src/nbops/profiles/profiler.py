@@ -1,0 +1,125 @@
+"""One pass over record batches → a `Profile`. Parts profiled apart can be merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from nbops.core.errors import InputDataError
+from nbops.profiles.column_summary import ColumnSummary
+from nbops.profiles.column_type import column_type
+from nbops.profiles.profile import Profile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Profiler:
+    """Takes in record batches of one table, in any number and size.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> profiler = Profiler()
+    >>> profiler.add(pa.record_batch({"x": [1.0, 2.0, None]}))
+    >>> profiler.profile().column("x").nulls
+    1
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._columns: dict[str, ColumnSummary] | None = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take in a batch.
+
+        Raises
+        ------
+        InputDataError
+            If its columns aren't those of the batches before, or one has an incompatible type.
+        """
+        names = batch.schema.names
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise InputDataError(f"column {twice[0]!r} is there twice; rename one of them")
+        if self._columns is None:
+            self._columns = {f.name: ColumnSummary(f.name, column_type(f.type)) for f in batch.schema}
+        self._same_columns(names)
+        for name, array in zip(names, batch.columns, strict=True):
+            self._columns[name].add(array)
+        self.rows += batch.num_rows
+
+    def merge(self, other: Profiler) -> None:
+        """Take in another part of the same table. Raises as :meth:`add`."""
+        if other._columns is None:
+            return
+        if self._columns is None:
+            self._columns = {name: ColumnSummary(name, column.type) for name, column in other._columns.items()}
+        self._same_columns(list(other._columns))
+        for name, column in other._columns.items():
+            self._columns[name].merge(column)
+        self.rows += other.rows
+
+    def profile(self) -> Profile:
+        """What has been seen so far; more may be added afterwards."""
+        columns = tuple(column.profile() for column in (self._columns or {}).values())
+        return Profile(rows=self.rows, columns=columns)
+
+    @classmethod
+    def resume(cls, profile: Profile) -> Profiler:
+        """A profiler that goes on where a stored profile ended."""
+        self = cls()
+        self.rows = profile.rows
+        self._columns = {column.name: ColumnSummary.resume(column) for column in profile.columns}
+        return self
+
+    def _same_columns(self, names: list[str]) -> None:
+        known = self._columns or {}
+        for name in known:
+            if name not in names:
+                raise InputDataError(
+                    f"column {name!r} is missing in a part of the data; all parts need the same columns"
+                )
+        for name in names:
+            if name not in known:
+                raise InputDataError(
+                    f"column {name!r} is in one part of the data only; all parts need the same columns"
+                )
+
+
+def profile_batches(batches: Iterable[pa.RecordBatch]) -> Profile:
+    """The profile of a table that comes in record batches; one batch is in memory at a time."""
+    profiler = Profiler()
+    for batch in batches:
+        profiler.add(batch)
+    return profiler.profile()
+
+
+def profile_table(table: Any) -> Profile:
+    """The profile of a whole table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame, pyarrow.Table, pyarrow.RecordBatch or mapping of column name to values
+        A DataFrame's index is left out; its NaN count as nulls.
+    """
+    return profile_batches(to_table(table).to_batches())
+
+
+def to_table(table: Any) -> pa.Table:
+    """`table` as an Arrow table; raises InputDataError naming a column that mixes types."""
+    import pyarrow as pa
+
+    if isinstance(table, pa.Table):
+        return table
+    if isinstance(table, pa.RecordBatch):
+        return pa.Table.from_batches([table])
+    if hasattr(table, "columns") and hasattr(table, "items"):  # a DataFrame, of one block a column
+        columns = []
+        for position, name in enumerate(table.columns):
+            try:
+                columns.append((str(name), pa.Array.from_pandas(table.iloc[:, position])))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+                raise InputDataError(f"column {str(name)!r} mixes types ({error}); give it one type") from error
+        return pa.Table.from_arrays([c for _, c in columns], names=[n for n, _ in columns])
+    return pa.table(table)
