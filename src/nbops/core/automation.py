@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from nbops.core.runs import RunStatus
+from nbops.core.runs import Owner, RunStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Job:
     decision: str
     status: RunStatus
     attempt: int
-    worker: str
+    worker: Owner
     lease_until: datetime
     created_at: datetime
     ended_at: datetime | None = None

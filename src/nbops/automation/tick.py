@@ -1,0 +1,171 @@
+"""One turn of the wheel: bring the figures up to date, decide what is due, do it.
+
+However many processes tick, a cause is decided once and carried out by one of them: the decision is unique in the
+store, its job is claimed in a transaction and held by a lease. A job whose worker is gone, or whose lease has run out,
+is taken over by the next tick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from nbops.automation.remedies import REMEDIES
+from nbops.automation.triggers import demand, proposed, taken
+from nbops.core.automation import Decision, Job
+from nbops.core.deployments import Alert, Severity
+from nbops.core.errors import NbopsError
+from nbops.core.ids import new_id
+from nbops.core.redaction import redact_text
+from nbops.core.runs import RunStatus
+from nbops.monitor.performance import update
+from nbops.store import automation, deployments
+from nbops.store.liveness import alive, this_process
+from nbops.workspace import Workspace
+
+LEASE = timedelta(hours=6)
+MAX_ATTEMPTS = 3
+
+Progress = Callable[..., None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """What one turn did: the decisions it took (not those it found taken) and the jobs it carried out."""
+
+    decisions: tuple[Decision, ...]
+    jobs: tuple[Job, ...]
+
+
+def tick(
+    workspace: Workspace,
+    *,
+    only: str | None = None,
+    retrain: str | None = None,
+    progress: Progress | None = None,
+) -> Tick:
+    """Decide what is due for every deployment (or for `only` one), and carry it out.
+
+    Parameters
+    ----------
+    retrain : str, optional
+        A deployment to retrain on demand, whatever the triggers say.
+
+    Raises
+    ------
+    UnknownNameError
+        If `only` or `retrain` names no deployment.
+    """
+    store = workspace.store
+    names = [only] if only else [d.name for d in deployments.listed(store)]
+    if retrain and retrain not in names:
+        names.append(retrain)
+    new: list[Decision] = []
+    for name in names:
+        deployment = deployments.get(store, name)
+        update(workspace, name)
+        candidates = proposed(workspace, deployment)
+        if retrain == name:
+            candidates.append(demand(workspace, deployment, f"asked for by {workspace.identity}"))
+        for decision in candidates:
+            if not taken(workspace, decision) and _record(workspace, decision):
+                new.append(decision)
+    due = [d for name in names for d in automation.decisions(store, name) if d.action in REMEDIES]
+    jobs = [job for d in due if (job := carry_out(workspace, d, progress)) is not None]
+    return Tick(decisions=tuple(new), jobs=tuple(jobs))
+
+
+def carry_out(workspace: Workspace, decision: Decision, progress: Progress | None = None) -> Job | None:
+    """Do what a decision asks for, unless it is done, in another worker's hands, or has failed too often."""
+    job = _claim(workspace, decision)
+    if job is None:
+        return None
+    result: dict[str, Any] = {}
+    error: str | None = None
+    try:
+        result = REMEDIES[decision.action](workspace, decision, progress)
+    except NbopsError as failure:
+        error = redact_text(f"{type(failure).__name__}: {failure}")
+    except KeyboardInterrupt:
+        _finish(workspace, decision, job, RunStatus.STOPPED, {}, "interrupted")
+        raise
+    return _finish(workspace, decision, job, RunStatus.FAILED if error else RunStatus.COMPLETED, result, error)
+
+
+def _record(workspace: Workspace, decision: Decision) -> bool:
+    with workspace.store.transaction() as tx:
+        new = automation.add_decision(tx, decision)
+        if new and decision.trigger == "degradation" and decision.action != "none":
+            deployments.add_alert(
+                tx,
+                Alert(
+                    id=new_id(),
+                    deployment=decision.deployment,
+                    kind="degradation",
+                    severity=Severity.ALERT,
+                    period=decision.seen["period"],
+                    message=decision.why,
+                    at=decision.at,
+                    about={"decision": decision.id},
+                ),
+                cause=decision.cause,
+            )
+    return new
+
+
+def _claim(workspace: Workspace, decision: Decision) -> Job | None:
+    now = workspace.clock.now()
+    with workspace.store.transaction() as tx:
+        job = automation.job_of(tx, decision.id)
+        if job is None:
+            job = Job(
+                id=new_id(),
+                decision=decision.id,
+                status=RunStatus.IN_PROGRESS,
+                attempt=1,
+                worker=this_process(),
+                lease_until=now + LEASE,
+                created_at=now,
+            )
+        else:
+            held = job.status is RunStatus.IN_PROGRESS and now < job.lease_until and alive(job.worker)
+            over = job.status is RunStatus.COMPLETED or job.attempt >= MAX_ATTEMPTS
+            if held or over:
+                return None
+            job = dataclasses.replace(
+                job,
+                status=RunStatus.IN_PROGRESS,
+                attempt=job.attempt + 1,
+                worker=this_process(),
+                lease_until=now + LEASE,
+            )
+        automation.save_job(tx, job)
+    return job
+
+
+def _finish(
+    workspace: Workspace, decision: Decision, job: Job, status: RunStatus, result: dict[str, Any], error: str | None
+) -> Job:
+    now = workspace.clock.now()
+    job = dataclasses.replace(job, status=status, ended_at=now, result=result, error=error)
+    with workspace.store.transaction() as tx:
+        automation.save_job(tx, job)
+        if error and status is RunStatus.FAILED:
+            deployments.add_alert(
+                tx,
+                Alert(
+                    id=new_id(),
+                    deployment=decision.deployment,
+                    kind="failure",
+                    severity=Severity.ALERT,
+                    period=None,
+                    message=f"{decision.action} failed (attempt {job.attempt} of {MAX_ATTEMPTS}): {error}",
+                    at=now,
+                    about={"decision": decision.id, "job": job.id},
+                ),
+                cause=f"{decision.id} {job.attempt}",
+            )
+    return job
