@@ -57,12 +57,26 @@ def unload_ipython_extension(shell: Any) -> None:
 if TYPE_CHECKING:
     from nbops.capture.api import (
         log_artifact as log_artifact,
+    )
+    from nbops.capture.api import (
         log_metric as log_metric,
+    )
+    from nbops.capture.api import (
         log_metrics as log_metrics,
+    )
+    from nbops.capture.api import (
         log_model as log_model,
+    )
+    from nbops.capture.api import (
         log_param as log_param,
+    )
+    from nbops.capture.api import (
         log_params as log_params,
+    )
+    from nbops.capture.api import (
         set_tag as set_tag,
+    )
+    from nbops.capture.api import (
         track as track,
     )
     from nbops.fingerprints.fingerprint import fingerprint as fingerprint

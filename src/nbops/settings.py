@@ -76,11 +76,11 @@ class GateSettings:
 @dataclass(frozen=True, kw_only=True)
 class TriggerSettings:
     """``[deployments.NAME.triggers]``. `degradation`: act when the realised error of a period that the present
-    champion scored exceeds this multiple of the reference error (None: never). `drift`: act on a drift alert.
+    champion scored exceeds this multiple of the reference error (0: never). `drift`: act on a drift alert.
     `reference` is that error; by default the one that the first accepted version had at its gates. `schedule`: a
     cron line, UTC."""
 
-    degradation: float | None = 1.3
+    degradation: float = 1.3
     reference: float | None = None
     drift: bool = False
     schedule: str | None = None

@@ -49,9 +49,7 @@ def retrain(workspace: Workspace, decision: Decision, progress: Callable[..., No
         )
     run = run_pipeline(workspace, wishes.pipeline, params=dict(wishes.retrain_params), progress=progress)
     try:
-        promotion = promote(
-            workspace, run.id, name=decision.deployment, candidate=wishes.candidate, cause=decision.id
-        )
+        promotion = promote(workspace, run.id, name=decision.deployment, candidate=wishes.candidate, cause=decision.id)
     except RefusedError as refusal:
         refused = getattr(refusal, "promotion", None)
         return {

@@ -56,7 +56,7 @@ def degradation(workspace: Workspace, deployment: Deployment) -> Iterator[Decisi
     """The newest labelled period that the present champion scored, against the reference error."""
     bound = workspace.settings.deployment(deployment.name).triggers.degradation
     level = reference(workspace, deployment.name)
-    if bound is None or level is None:
+    if not bound or level is None:
         return
     metric, expected = level
     version = serving(workspace, deployment).number
