@@ -1,0 +1,147 @@
+"""The papermill engine ``nbops``: executes a notebook as papermill's own engine does, and tracks every cell of it.
+
+We come into the kernel as an IPython extension named on its command line, not by a hidden cell: execution counts,
+namespace and outputs are those of plain papermill. The kernel learns which run it works for from its environment.
+Whether we really arrived there is asked, not assumed: a kernel without nbops is said, in one sentence.
+
+Papermill loads this module from its entry point while it is itself being imported. So nothing of papermill is
+imported here at the top (either could then only be imported after the other); papermill asks no more of an engine
+than these three methods.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nbops.core.errors import ExecutionError
+from nbops.core.redaction import redact_text
+from nbops.core.runs import Artifact, RunStatus
+from nbops.notebook import files
+from nbops.pipeline.failures import first_failure
+from nbops.pipeline.step_run import StepContext, close_step, open_step
+from nbops.workspace import open_workspace
+
+log = logging.getLogger("nbops")
+
+
+class NbopsEngine:
+    """``papermill --engine nbops in.ipynb out.ipynb``, and what ``nbops run`` executes with."""
+
+    @classmethod
+    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
+        from papermill.utils import nb_kernel_name
+
+        return str(nb_kernel_name(nb, name))
+
+    @classmethod
+    def nb_language(cls, nb: Any, language: str | None = None) -> str:
+        from papermill.utils import nb_language
+
+        return str(nb_language(nb, language))
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: Any,
+        kernel_name: str,
+        output_path: str | None = None,
+        *,
+        input_path: Any = None,
+        step: StepContext | None = None,
+        require_tracking: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Execute `nb` in place and return it.
+
+        Parameters
+        ----------
+        step : StepContext, optional
+            The run it belongs to. Without one (papermill's command line) a run is opened in the workspace of the
+            notebook's folder.
+        require_tracking : bool
+            Fail, before the first cell, if the kernel can't be tracked.
+
+        Raises
+        ------
+        ExecutionError
+            If tracking is required and isn't there. A failing cell raises nothing here: papermill finds it in the
+            notebook's outputs.
+        nbclient.exceptions.DeadKernelError, CellTimeoutError
+        """
+        from nbops.pipeline.kernel_session import Execution, execute
+
+        params = nb.metadata.get("papermill", {}).get("parameters") or {}
+        step = step or _unasked(input_path, params, require_tracking)
+        execution = Execution(nb, step=step, output_path=output_path, **kwargs)
+        execution.notebook_start()
+        status: RunStatus = RunStatus.FAILED
+        error: str | None = None
+        try:
+            execute(execution, kernel_name, _environment(step), **kwargs)
+            failure = first_failure(nb)
+            status, error = (RunStatus.FAILED, failure.error) if failure else (RunStatus.COMPLETED, None)
+        except KeyboardInterrupt:
+            execution.cell_broken()
+            status, error = RunStatus.STOPPED, "KeyboardInterrupt: stopped by the user"
+            raise
+        except Exception as problem:
+            execution.cell_broken()
+            error = redact_text(f"{type(problem).__name__}: {_sentence(problem)}")
+            raise
+        finally:
+            execution.notebook_complete()
+            detail: dict[str, Any] = {"executed": str(step.output or output_path)} if step.output or output_path else {}
+            if execution.sentence:
+                detail["tracking"] = execution.sentence
+            close_step(step.workspace, step.run.id, status, error=error, detail=detail, artifacts=_kept(step, nb))
+        if execution.sentence:
+            log.warning("%s: %s", step.run.notebook, execution.sentence)
+        return execution.nb
+
+
+def _unasked(input_path: Any, params: Mapping[str, Any], require_tracking: bool) -> StepContext:
+    """The context of an execution that papermill's user started."""
+    notebook = Path(input_path) if isinstance(input_path, str) else Path("notebook.ipynb")
+    ws = open_workspace(notebook if notebook.exists() else None)
+    run = open_step(ws, notebook, params=params, parent=os.environ.get("NBOPS_RUN_ID"))
+    return StepContext(workspace=ws, run=run, notebook=notebook.absolute(), require_tracking=require_tracking)
+
+
+def _environment(step: StepContext) -> dict[str, str]:
+    """The kernel's environment: ours, and which run it works for. Our own os.environ stays as it is."""
+    ws = step.workspace
+    return {
+        **os.environ,
+        "NBOPS_RUN_ID": step.run.id,
+        "NBOPS_NOTEBOOK": str(step.notebook),
+        "NBOPS_HOME": str(ws.home),
+        "NBOPS_STORE": str(ws.store.path),
+        "NBOPS_ARTIFACTS": str(ws.artifacts.root),
+        "NBOPS_INPUTS": json.dumps(dict(step.inputs)),
+    }
+
+
+def _kept(step: StepContext, nb: Any) -> list[Artifact]:
+    """The executed notebook, kept by content: also of a step that failed."""
+    content = files.as_bytes(nb)
+    return [
+        Artifact(
+            name=step.notebook.name,
+            kind="notebook",
+            digest=step.workspace.artifacts.put_bytes(content),
+            size=len(content),
+            media="application/x-ipynb+json",
+        )
+    ]
+
+
+def _sentence(problem: Exception) -> str:
+    if isinstance(problem, ExecutionError):
+        return str(problem)
+    lines = str(problem).strip().splitlines()
+    return lines[0] if lines else ""

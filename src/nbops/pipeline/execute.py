@@ -1,0 +1,172 @@
+"""One notebook, executed through papermill with our engine, as a step run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nbops.core.errors import ExecutionError, NbopsError
+from nbops.core.redaction import redact_text
+from nbops.core.runs import Run, RunStatus
+from nbops.notebook import files, parameters
+from nbops.pipeline.failures import first_failure
+from nbops.pipeline.progress import Progress
+from nbops.pipeline.step_run import StepContext, close_step, open_step
+from nbops.store import runs
+from nbops.workspace import Workspace
+
+
+def run_notebook(
+    ws: Workspace,
+    notebook: Path,
+    output: Path | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    parent: str | None = None,
+    require_tracking: bool = False,
+    progress: Progress | None = None,
+    timeout_s: float | None = None,
+    inputs_named: Mapping[str, str] | None = None,
+    tags: Iterable[str] = (),
+    kernel: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> Run:
+    """Execute a notebook in its own folder, track it, keep what was executed. The notebook itself is not written.
+
+    Parameters
+    ----------
+    notebook : Path
+        The notebook to execute.
+    output : Path, optional
+        Where the executed notebook goes; by default ``runs/<run id>/<name>.ipynb`` in the workspace's home.
+    params : mapping, optional
+        Values for the cell tagged ``parameters``; text is turned into the type of the default there.
+    name, parent, tags, detail
+        Of the run: its name (the notebook's, by default), the run it belongs to, its tags, what else to keep.
+    require_tracking : bool
+        Fail if the kernel can't be tracked, instead of saying it.
+    progress : callable, optional
+        Called with a :class:`~nbops.pipeline.progress.StepEvent` at each cell and at the end.
+    timeout_s : float, optional
+        Seconds that all cells together may take.
+    inputs_named : mapping, optional
+        What ``nbops.input(name)`` finds: {name: digest}.
+    kernel : str, optional
+        The kernel to use instead of the notebook's own.
+
+    Returns
+    -------
+    Run
+        Completed.
+
+    Raises
+    ------
+    NotebookError, ParameterError
+        Before anything is executed or recorded.
+    ExecutionError
+        If a cell failed, the kernel died, time ran out, or tracking is required and isn't there. The run is FAILED
+        and the executed notebook is kept.
+    KeyboardInterrupt
+        After the kernel was stopped and the run closed as STOPPED.
+    """
+    given = checked_params(notebook, params or {})
+    run = open_step(ws, notebook, name=name, parent=parent, params=given, tags=tags, detail=detail)
+    if output is None:
+        output = ws.home / "runs" / run.id / notebook.name
+    step = StepContext(
+        workspace=ws,
+        run=run,
+        notebook=notebook.absolute(),
+        inputs=dict(inputs_named or {}),
+        output=output.absolute(),
+        folder=notebook.absolute().parent,
+        progress=progress,
+        require_tracking=require_tracking,
+        timeout_s=timeout_s,
+    )
+    step.tell("started")
+    try:
+        _through_papermill(step, given, kernel)
+    except BaseException:
+        _closed(ws, run)
+        raise
+    ended = runs.as_stored(ws.store, run.id)
+    step.tell("completed", seconds=_seconds(ended))
+    return ended
+
+
+def checked_params(notebook: Path, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters in the types the notebook declares.
+
+    Raises
+    ------
+    NotebookError, ParameterError
+    """
+    return parameters.coerce(parameters.schema(files.read(notebook)), params)
+
+
+def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str | None) -> None:
+    # Papermill takes 1.8 s to import. It must be imported before its engines are, see nbops.pipeline.engine.
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    where = f"step {step.run.name!r} ({step.run.notebook})"
+    try:
+        papermill.execute_notebook(
+            _literal(step.notebook),
+            None,  # the engine writes the output: whole, or not at all
+            parameters=dict(given),
+            engine_name="nbops",
+            kernel_name=kernel,
+            progress_bar=False,
+            log_output=False,
+            step=step,
+        )
+    except PapermillExecutionError:
+        failure = first_failure(files.read(step.output).data if step.output else {"cells": []})
+        assert failure is not None
+        step.tell("failed", why=f"{failure.where}: {failure.error}")
+        raise ExecutionError(
+            f"{where} failed in {failure.where}: {failure.error}; the executed notebook is {step.output}"
+            f"{failure.tail()}"
+        ) from None
+    except DeadKernelError:
+        step.tell("failed", why="the kernel died")
+        raise ExecutionError(
+            f"{where} failed: its kernel died (killed, out of memory, or a crash in native code);"
+            f" the notebook as far as it came is {step.output}"
+        ) from None
+    except CellTimeoutError:
+        step.tell("failed", why=f"not done after {step.timeout_s:g} s")
+        raise ExecutionError(
+            f"{where} failed: not done after {step.timeout_s:g} s (its timeout_s);"
+            f" the notebook as far as it came is {step.output}"
+        ) from None
+    except KeyboardInterrupt:
+        step.tell("stopped", why="stopped by the user")
+        raise
+    except NbopsError as error:
+        step.tell("failed", why=str(error))
+        raise ExecutionError(f"{where} failed: {error}") from error
+    except Exception as error:  # papermill's, nbclient's and jupyter_client's: no common root
+        sentence = redact_text(f"{type(error).__name__}: {error}")
+        step.tell("failed", why=sentence)
+        raise ExecutionError(f"{where} failed: {sentence}; the executed notebook is {step.output}") from error
+
+
+def _closed(ws: Workspace, run: Run) -> None:
+    """Close the run if the engine never got it (papermill failed before)."""
+    if not runs.as_stored(ws.store, run.id).status.ended:
+        close_step(ws, run.id, RunStatus.FAILED, error="the notebook could not be started")
+
+
+def _literal(path: Path) -> str:
+    """A path as papermill takes it, which formats paths with the parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _seconds(run: Run) -> float:
+    return (run.ended_at - run.started_at).total_seconds() if run.ended_at else 0.0

@@ -1,0 +1,71 @@
+"""Where an executed notebook failed, by papermill's own rule, in our words.
+
+Papermill calls a notebook failed when a cell has an error output, except for ``SystemExit`` with no code or 0
+(an early exit), or when a cell is marked as failed without having one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nbops.core.redaction import redact_text
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+TAIL_LINES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFailure:
+    """`cell` is the cell's place in the executed notebook, counted from 1; `traceback` is free of colours and
+    secrets."""
+
+    cell: int
+    execution_count: int | None
+    name: str
+    message: str
+    traceback: tuple[str, ...] = ()
+
+    @property
+    def error(self) -> str:
+        return f"{self.name}: {self.message}" if self.message else self.name
+
+    @property
+    def where(self) -> str:
+        return f"cell {self.cell}" + (f" (In [{self.execution_count}])" if self.execution_count else "")
+
+    def tail(self) -> str:
+        """The last lines of the traceback, indented, or nothing."""
+        lines = [line for line in self.traceback if line.strip()][-TAIL_LINES:]
+        return "".join(f"\n    {line}" for line in lines)
+
+
+def first_failure(nb: Mapping[str, Any]) -> CellFailure | None:
+    """The failure that ended a notebook; None if it went well."""
+    for index, cell in enumerate(nb["cells"]):
+        exited = False
+        for output in cell.get("outputs", ()):
+            if output["output_type"] != "error":
+                continue
+            if output["ename"] == "SystemExit" and output["evalue"] in ("", "0"):
+                exited = True
+                continue
+            return CellFailure(
+                cell=index + 1,
+                execution_count=cell.get("execution_count"),
+                name=output["ename"],
+                message=redact_text(_first_line(output["evalue"])),
+                traceback=tuple(redact_text(_ANSI.sub("", "\n".join(output["traceback"]))).splitlines()),
+            )
+        if not exited and cell["metadata"].get("papermill", {}).get("exception") is True:
+            return CellFailure(
+                cell=index + 1, execution_count=cell.get("execution_count"), name="CellExecutionError", message=""
+            )
+    return None
+
+
+def _first_line(text: str) -> str:
+    text = _ANSI.sub("", text).strip()
+    return text.splitlines()[0] if text else ""

@@ -1,0 +1,180 @@
+"""A notebook in a kernel: papermill's client and its bookkeeping, with our extension on the kernel's command line,
+a handshake before the first cell, and saves that are whole and don't cost more than the cells.
+
+Imports papermill and nbclient; import it only when a notebook is about to be executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import tempfile
+import time
+from typing import IO, Any
+
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NotebookExecutionManager
+from papermill.log import logger
+
+from nbops import __version__
+from nbops.core.errors import ExecutionError
+from nbops.core.redaction import redact_text
+from nbops.notebook import files
+from nbops.pipeline.step_run import StepContext
+
+EXTENSION = "--IPKernelApp.extra_extensions=nbops"
+SAVE_SHARE = 0.1  # at most this share of the time goes into saving while cells run
+
+# Asked in an empty silent request, so no cell is counted and no name is bound in the user's namespace.
+_QUESTION = (
+    "(lambda sys: (sys.executable, getattr(sys.modules.get('nbops'), '__version__', ''),"
+    " 'nbops' in get_ipython().extension_manager.loaded))(__import__('sys'))"
+)
+
+
+class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is untyped
+    """Papermill's manager; tells progress, and saves whole files within a budget (papermill writes the whole
+    notebook twice a cell, which is quadratic)."""
+
+    def __init__(self, nb: Any, *, step: StepContext, output_path: str | None = None, **kwargs: Any) -> None:
+        taken = {k: kwargs[k] for k in ("progress_bar", "log_output", "autosave_cell_every") if k in kwargs}
+        super().__init__(nb, output_path=output_path, **taken)
+        self.step = step
+        self.sentence: str | None = None
+        if step.output is not None:
+            nb.metadata.papermill["output_path"] = str(step.output)
+        self._cells = [i for i, c in enumerate(nb.cells) if c.cell_type == "code" and c.source.strip()]
+        self._current: Any = None
+        self._began = self._free_at = time.monotonic()
+        self._open = False
+        self.stderr: IO[bytes] | None = None
+
+    def last_words(self) -> str:
+        """The last line the kernel's process wrote to its standard error."""
+        if self.stderr is None or self.stderr.closed:
+            return ""
+        size = self.stderr.seek(0, os.SEEK_END)
+        self.stderr.seek(max(0, size - 4096))
+        lines = self.stderr.read().decode(errors="replace").strip().splitlines()
+        self.stderr.seek(0, os.SEEK_END)
+        return redact_text(lines[-1].strip()) if lines else ""
+
+    def notebook_start(self, **kwargs: Any) -> None:
+        super().notebook_start(**kwargs)
+        self._open = True
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        self._open = False
+        self.cleanup_pbar()
+        super().notebook_complete(**kwargs)
+
+    def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        self._current = cell
+        super().cell_start(cell, cell_index, **kwargs)
+        if cell_index in self._cells:
+            self.step.tell(
+                "cell",
+                cell=self._cells.index(cell_index) + 1,
+                cells=len(self._cells),
+                seconds=time.monotonic() - self._began,
+            )
+
+    def cell_broken(self) -> None:
+        """The kernel died or was stopped: papermill marks only cells that raised."""
+        if self._current is not None:
+            self.cell_exception(self._current)
+
+    def save(self, **kwargs: Any) -> None:
+        began = time.monotonic()
+        if self._open and began < self._free_at:
+            return
+        if self.step.output is not None:
+            self.step.output.parent.mkdir(parents=True, exist_ok=True)
+            files.write(self.step.output, self.nb)
+        else:
+            super().save(**kwargs)
+        ended = time.monotonic()
+        self._free_at = ended + (ended - began) / SAVE_SHARE
+        self.last_save_time = self.now()
+
+
+class _Client(PapermillNotebookClient):  # type: ignore[misc]
+    """Papermill's client; shakes hands with the kernel before the first cell."""
+
+    def papermill_execute_cells(self) -> None:
+        execution: Execution = self.nb_man
+        execution.sentence = self._untracked()
+        if execution.sentence and execution.step.require_tracking:
+            raise ExecutionError(f"{execution.sentence}; nothing was executed, as tracking is required")
+        super().papermill_execute_cells()
+
+    def _untracked(self) -> str | None:
+        """Why the kernel isn't tracked, as one sentence; None if all is well."""
+        spec = self.km.kernel_spec
+        if spec.language.lower() != "python":
+            return f"step ran untracked: the kernel {self.kernel_name!r} speaks {spec.language}, nbops tracks Python"
+        if EXTENSION not in self.extra_arguments:
+            return (
+                f"step ran untracked: the kernel {self.kernel_name!r} isn't started as ipykernel"
+                f" (its command is {' '.join(spec.argv)!r})"
+            )
+        request = self.kc.execute("", silent=True, store_history=False, user_expressions={"nbops": _QUESTION})
+        answer = self.wait_for_reply(request)["content"].get("user_expressions", {}).get("nbops", {})
+        try:
+            python, version, loaded = ast.literal_eval(answer["data"]["text/plain"])
+        except (KeyError, ValueError, SyntaxError, TypeError):
+            return f"step ran untracked: the kernel {self.kernel_name!r} gave no answer when asked for nbops"
+        if not version:
+            return (
+                f"step ran untracked: nbops can't be imported in the environment of the kernel {self.kernel_name!r};"
+                f" install nbops {__version__} for {python}"
+            )
+        if version != __version__:
+            return (
+                f"step ran with another version of nbops: the kernel {self.kernel_name!r} has {version}, this is"
+                f" {__version__}; install nbops {__version__} for {python}"
+            )
+        if not loaded:
+            return (
+                f"step ran untracked: nbops could not be loaded in the kernel {self.kernel_name!r} ({python}):"
+                f" {self.nb_man.last_words() or 'no reason was given'}"
+            )
+        return None
+
+
+def execute(
+    execution: Execution,
+    kernel_name: str,
+    environment: dict[str, str],
+    *,
+    start_timeout: int = 60,
+    execution_timeout: float | None = None,
+    **kwargs: Any,
+) -> None:
+    """Execute the notebook's cells in a new kernel. Why it wasn't tracked, if so, is then `execution.sentence`.
+
+    `environment` is the whole environment of the kernel's process."""
+    step = execution.step
+    for name in ("progress_bar", "autosave_cell_every", "timeout", "startup_timeout", "input_path"):
+        kwargs.pop(name, None)
+    if step.folder is not None:
+        kwargs["resources"] = {"metadata": {"path": str(step.folder)}}
+    if step.timeout_s is not None:
+        deadline = time.monotonic() + step.timeout_s
+        kwargs["timeout_func"] = lambda _cell: max(0.01, deadline - time.monotonic())
+    client = _Client(
+        execution,
+        timeout=execution_timeout,
+        startup_timeout=start_timeout,
+        kernel_name=kernel_name,
+        log=logger,
+        **kwargs,
+    )
+    client.km = client.create_kernel_manager()
+    spec = client.km.kernel_spec
+    if spec.language.lower() == "python" and any("ipykernel" in part for part in spec.argv):
+        client.extra_arguments = [*client.extra_arguments, EXTENSION]
+    with tempfile.TemporaryFile() as stderr:
+        # What the kernel's process says before its output is captured, and what it says dying.
+        execution.stderr = stderr
+        client.execute(env=environment, stderr=stderr)

@@ -1,0 +1,124 @@
+"""The run of one step: how it is opened, and how it is closed, by whoever executes the notebook.
+
+The kernel that works for the step adds its records, its code and environment to the same run meanwhile; so closing
+reads the run as it is stored then, and changes only what the closer knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nbops.core.canonical import canonical
+from nbops.core.errors import NotCanonicalError
+from nbops.core.ids import new_id
+from nbops.core.redaction import redact
+from nbops.core.runs import Artifact, Run, RunKind, RunStatus
+from nbops.pipeline.progress import Progress, StepEvent
+from nbops.store import records, runs
+from nbops.store.liveness import this_process
+from nbops.workspace import Workspace, relative
+
+RUN_LEVEL = -1
+"""The record number under which a run keeps artifacts that belong to no single cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepContext:
+    """What an execution belongs to.
+
+    `inputs` are the handovers it may read: {name: digest}. `output` is where the executed notebook goes, `folder`
+    where the kernel runs (None: as papermill says)."""
+
+    workspace: Workspace
+    run: Run
+    notebook: Path
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    output: Path | None = None
+    folder: Path | None = None
+    progress: Progress | None = None
+    require_tracking: bool = False
+    timeout_s: float | None = None
+
+    def tell(self, state: str, **news: Any) -> None:
+        if self.progress is not None:
+            self.progress(StepEvent(step=self.run.name, state=state, **news))
+
+
+def open_step(
+    ws: Workspace,
+    notebook: Path,
+    *,
+    name: str | None = None,
+    parent: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Iterable[str] = (),
+    detail: Mapping[str, Any] | None = None,
+) -> Run:
+    """A new step run, in progress, owned by this process."""
+    run = Run(
+        id=new_id(),
+        kind=RunKind.STEP,
+        name=name or notebook.stem,
+        experiment=notebook.stem,
+        status=RunStatus.IN_PROGRESS,
+        started_at=ws.clock.now(),
+        parent=parent,
+        notebook=relative(ws, notebook),
+        owner=this_process(),
+        tags=tuple(tags),
+        detail=dict(detail or {}),
+    )
+    with ws.store.transaction() as tx:
+        runs.save(tx, run)
+        runs.set_params(tx, run.id, keepable(params or {}))
+    return run
+
+
+def close_step(
+    ws: Workspace,
+    run_id: str,
+    status: RunStatus,
+    *,
+    error: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+    artifacts: Iterable[Artifact] = (),
+) -> Run:
+    """End a run; return it as stored."""
+    with ws.store.transaction() as tx:
+        known = runs.as_stored(tx, run_id)
+        run = dataclasses.replace(
+            known,
+            status=status,
+            error=error,
+            ended_at=ws.clock.now(),
+            detail={**known.detail, **(detail or {})},
+        )
+        runs.save(tx, run)
+        for artifact in artifacts:
+            records.add_artifact(tx, run_id, RUN_LEVEL, artifact)
+    return run
+
+
+def add_detail(ws: Workspace, run_id: str, detail: Mapping[str, Any], *, cache_key: str | None = None) -> Run:
+    """Add to what is known of a run that has ended already."""
+    with ws.store.transaction() as tx:
+        known = runs.as_stored(tx, run_id)
+        run = dataclasses.replace(known, detail={**known.detail, **detail})
+        runs.save(tx, run, cache_key=cache_key)
+    return run
+
+
+def keepable(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as they may be stored: redacted, and as text where they have no canonical form (a YAML date)."""
+    kept = {}
+    for key, value in redact(dict(params)).items():
+        try:
+            canonical(value)
+        except NotCanonicalError:
+            value = str(value)
+        kept[str(key)] = value
+    return kept
