@@ -52,8 +52,8 @@ def measures(reference: ColumnProfile, current: ColumnProfile) -> dict[str, floa
 def psi(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     """Population stability index of shares p (reference) and q (current), both of shape (n_bins,).
 
-    Sum of (q - p) ln(q / p), shares below 0.0001 counted as 0.0001: Siddiqi, Credit Risk Scorecards (2006),
-    chapter 9; the symmetric divergence of Kullback & Leibler (1951), J(1, 2). 0 for equal shares, no upper
+    Sum of (q - p) ln(q / p), shares below 0.0001 counted as 0.0001: Siddiqi, Credit Risk Scorecards (2006);
+    it is the symmetric divergence J of Kullback & Leibler (1951) over bins. 0 for equal shares, no upper
     bound. For a normal column that moved by d standard deviations it is about d².
     """
     import numpy as np
@@ -63,14 +63,14 @@ def psi(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
 
 
 def psi_expected(n_bins: int, n_reference: int, n_current: int) -> float:
-    """The PSI to expect where nothing has changed: (B - 1)(1/n + 1/m), Yurdakul (2018), theorem 3.1."""
+    """The PSI to expect where nothing has changed: (B - 1)(1/n + 1/m), Yurdakul (2018)."""
     return (n_bins - 1) * (1.0 / n_reference + 1.0 / n_current)
 
 
 def kl(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     """Kullback–Leibler divergence of current from reference, in nats: sum of q ln(q / p), with PSI's floor.
 
-    Kullback & Leibler (1951), eq. 2.4. The floor can bring it a little below 0; it is then 0.
+    Kullback & Leibler (1951). The floor can bring it a little below 0; it is then 0.
     """
     import numpy as np
 
@@ -81,7 +81,7 @@ def kl(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
 def js(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     """Jensen–Shannon distance, base 2: 0 for equal shares, 1 where no bin is shared.
 
-    The square root of the divergence of Lin (1991), eq. 3.4; a metric: Endres & Schindelin (2003).
+    The square root of the divergence of Lin (1991); a metric: Endres & Schindelin (2003).
     """
     import numpy as np
     from scipy.special import rel_entr

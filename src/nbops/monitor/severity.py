@@ -3,7 +3,7 @@
 What drives the verdict, and why these (docs/drift.md has the figures):
 
 * `psi` at the customary 0.1 / 0.25. Alone it isn't enough: a shift of 0.3 standard deviations has a PSI of
-  0.09, a category that doubles from 10 % to 20 % one of 0.08;
+  0.09, and so has a category that doubles from 11 % to 22 %;
 * so, for numbers, how far they moved (`wasserstein`, in standard deviations), and for categories the largest
   change of one category's share (`share_change`);
 * `missing`: becoming missing is such a change of share too; `new_categories`: what the model never saw.
@@ -37,7 +37,7 @@ class DriftPolicy:
     shift
         Wasserstein distance in reference standard deviations, for numbers; the lower bound is Evidently's.
     share
-        Change of one category's share of the rows; the upper bound is NannyML's for L-infinity.
+        Change of one category's share of the rows; the upper bound is what NannyML used for L-infinity.
     missing
         Change of the share of missing rows; a column that becomes *less* missing only warns.
     new
@@ -170,9 +170,9 @@ def _moved(
         levels.append(_level(values["share_change"], policy.share))
     if "wasserstein" in values and values["ks"] > ks_noise(reference.present, current.present, policy.chance):
         levels.append(_level(values["wasserstein"], policy.shift))
-        if levels[-1] is not Severity.OK and not categories:
+        if levels[-1] is not Severity.OK and not categories and reference.std:
             said.append(f"values moved by {_number(values['wasserstein'])} standard deviations")
-    said.append(_shares_words(both) if categories else _numbers_words(reference, current))
+    said.append(_shares_words(both) if categories else _numbers_words(reference, current, values["wasserstein"]))
     return max(levels, key=_ORDER.index), ", ".join(said)
 
 
@@ -181,16 +181,18 @@ def _new(
 ) -> tuple[Severity, str]:
     """New categories, beyond those that a longer look at the reference would have shown.
 
-    Good (1953), eq. 9: the share of unseen categories is about the share of those seen once.
+    Good (1953): the share of unseen categories is about the share of those seen once, a count that
+    varies by its square root: three of these are allowed for.
     """
     share = values.get("new_categories", 0.0)
     if not share or reference.type in NUMERIC:  # an unseen number lies between others: PSI and shift judge it
         return Severity.OK, ""
     from scipy.special import bdtrc
 
-    once = sum(1 for _, count in reference.values if count == 1)
+    once = 1 + sum(1 for _, count in reference.values if count == 1)
+    expected = min((once + 3 * once**0.5) / reference.present, 1.0)
     rows = round(share * current.present)
-    by_chance = float(bdtrc(rows - 1, current.present, min((once + 1) / reference.present, 1.0)))
+    by_chance = float(bdtrc(rows - 1, current.present, expected))
     severity = _level(share, policy.new) if by_chance < policy.chance else Severity.OK
     known = {value for value, _ in reference.values}
     example = next((value for value, _ in current.values if value not in known), None)
@@ -210,11 +212,12 @@ def _not_compared(reference: ColumnProfile, current: ColumnProfile) -> tuple[Sev
     return Severity.OK, "nearly every value is different; only missing values are compared"
 
 
-def _numbers_words(reference: ColumnProfile, current: ColumnProfile) -> str:
+def _numbers_words(reference: ColumnProfile, current: ColumnProfile, distance: float) -> str:
+    """The median, where it explains most of the distance; else where the middle half of the rows is."""
     before, after = reference.quantiles([0.25, 0.5, 0.75]), current.quantiles([0.25, 0.5, 0.75])
-    if abs(after[1] - before[1]) > 0.05 * (reference.std or 0.0):
-        return f"its median moved from {_number(before[1])} to {_number(after[1])}"
-    ends = [f"{_number(low)} … {_number(high)}" for low, _, high in (before, after)]
+    if not reference.std or abs(after[1] - before[1]) >= 0.5 * distance * reference.std:
+        return f"its median moved from {_number(before[1], 4)} to {_number(after[1], 4)}"
+    ends = [f"{_number(low, 4)} … {_number(high, 4)}" for low, _, high in (before, after)]
     return f"its middle half went from {ends[0]} to {ends[1]}"
 
 
@@ -226,11 +229,8 @@ def _shares_words(both: Bins) -> str:
     return f"{name} went from {_percent(before[most])} to {_percent(after[most])} of the rows"
 
 
-def _number(value: float) -> str:
-    value = float(value)
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.2f}" if abs(value) >= 1 and value % 1 else f"{value:.3g}"
-    return f"{value:.2g}"
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def _percent(share: float) -> str:

@@ -157,7 +157,7 @@ class ColumnSummary:
         self.maximum = high if self.maximum is None else max(self.maximum, high)
 
     def _merge_moments(self, n: int, mean: float, m2: float) -> None:
-        """Chan, Golub & LeVeque (1983), eq. 2.1."""
+        """The pairwise update of Chan, Golub & LeVeque (1983)."""
         total = self.n + n
         apart = mean - self.mean
         self.mean += apart * n / total

@@ -5,7 +5,7 @@ Of k = 1024 hashes, 8 kB, the standard error is 1 / sqrt(k - 2) = 3 %. Merging i
 
 References
 ----------
-Beyer, Haas, Reinwald, Sismanis, Gemulla: On synopses for distinct-value estimation, SIGMOD 2007, eq. 1.
+Beyer, Haas, Reinwald, Sismanis, Gemulla: On synopses for distinct-value estimation, SIGMOD 2007.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nbops.core import wire
@@ -64,11 +65,11 @@ class ColumnProfile:
     mean: float | None = None
     m2: float | None = None
     distinct: int = 0
-    values: tuple[tuple[Any, int], ...] = ()
+    values: tuple[tuple[Any, int], ...] = field(default=(), repr=False)
     complete: bool = True
     undercount: int = 0
-    sketch: bytes | None = None
-    hashes: bytes | None = None
+    sketch: bytes | None = field(default=None, repr=False)
+    hashes: bytes | None = field(default=None, repr=False)
 
     @property
     def present(self) -> int:
@@ -96,21 +97,28 @@ class ColumnProfile:
         ValueError
             For a column that isn't numeric.
         """
-        import numpy as np
-
         if self.type not in NUMERIC:
             raise ValueError(f"column {self.name!r} is of type {self.type!r}; only numbers have a distribution")
+        return self._points
+
+    @cached_property
+    def _points(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        import numpy as np
+
         if self.sketch is None:
             points = np.array([float(value) for value, _ in self.values], dtype=np.float64)
             counts = np.array([count for _, count in self.values], dtype=np.float64)
             order = np.argsort(points)
-            return points[order], counts[order] / max(counts.sum(), 1.0)
-        from datasketches import kll_doubles_sketch
+            points, weights = points[order], counts[order] / max(counts.sum(), 1.0)
+        else:
+            from datasketches import kll_doubles_sketch
 
-        sketch = kll_doubles_sketch.deserialize(self.sketch)
-        size = min(sketch.n, _MOST_ATOMS)
-        points = np.array(sketch.get_quantiles((np.arange(size) + 0.5) / size))
-        return points, np.full(size, 1.0 / size)
+            sketch = kll_doubles_sketch.deserialize(self.sketch)
+            size = min(sketch.n, _MOST_ATOMS)
+            points = np.array(sketch.get_quantiles((np.arange(size) + 0.5) / size))
+            weights = np.full(size, 1.0 / size)
+        points.flags.writeable = weights.flags.writeable = False
+        return points, weights
 
     def quantiles(self, probabilities: Any) -> NDArray[np.float64]:
         """Values at `probabilities` (each 0 … 1); NaN for a column without values.

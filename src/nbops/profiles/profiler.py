@@ -103,7 +103,11 @@ def profile_table(table: Any) -> Profile:
     table : pandas.DataFrame, pyarrow.Table, pyarrow.RecordBatch or mapping of column name to values
         A DataFrame's index is left out; its NaN count as nulls.
     """
-    return profile_batches(to_table(table).to_batches())
+    import pyarrow as pa
+
+    whole = to_table(table)
+    # a table without rows may have no batches, but it has columns
+    return profile_batches(whole.to_batches() or [pa.RecordBatch.from_pylist([], schema=whole.schema)])
 
 
 def to_table(table: Any) -> pa.Table:

@@ -7,7 +7,7 @@ Each count is then too small by at most the sum of what was taken off, and that 
 
 References
 ----------
-Agarwal, Cormode, Huang, Phillips, Wei, Yi: Mergeable summaries, PODS 2012, section 3.
+Agarwal, Cormode, Huang, Phillips, Wei, Yi: Mergeable summaries, PODS 2012.
 """
 
 from __future__ import annotations

@@ -1,0 +1,193 @@
+"""What one pass over record batches keeps of each column."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from nbops.core.errors import CorruptArtifactError, InputDataError, UnknownNameError
+from nbops.profiles.profile import Profile
+from nbops.profiles.profiler import Profiler, profile_batches, profile_table
+
+
+def one(array: pa.Array):
+    return profile_table(pa.table({"x": array})).column("x")
+
+
+def test_counts_of_missing_and_infinite_values() -> None:
+    x = one(pa.array([1.0, None, float("nan"), float("inf"), -float("inf"), 3.0]))
+    assert (x.type, x.count, x.nulls, x.nans, x.infinities, x.present) == ("number", 6, 1, 1, 2, 2)
+    assert (x.minimum, x.maximum, x.mean, x.m2, x.std) == (1.0, 3.0, 2.0, 2.0, 1.0)
+    assert x.missing == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("array", "type_"),
+    [
+        (pa.array([1, 2], pa.int8()), "integer"),
+        (pa.array([1, 2], pa.uint64()), "number"),
+        (pa.array([1.5], pa.float16()), "number"),
+        (pa.array([True, None]), "boolean"),
+        (pa.array(["a", "b"], pa.string_view()), "string"),
+        (pa.array(["a", "b"]).dictionary_encode(), "category"),
+        (pa.array([datetime(2024, 1, 1)]), "datetime"),
+        (pa.array([19000], pa.date32()), "datetime"),
+        (pa.array([[1], [2]]), "unknown"),
+        (pa.nulls(3), "unknown"),
+    ],
+)
+def test_types(array: pa.Array, type_: str) -> None:
+    column = one(array)
+    assert column.type == type_
+    assert column.count == len(array)
+
+
+def test_moments_and_quantiles_equal_numpy_on_data_kept_exactly() -> None:
+    x = np.random.default_rng(1).lognormal(size=8000) + 1e6  # a large mean would cancel in E[x²] - E[x]²
+    column = one(pa.array(x))
+    assert column.mean == pytest.approx(x.mean(), rel=1e-14)
+    assert column.std == pytest.approx(x.std(), rel=1e-12)
+    q = np.linspace(0, 1, 41)
+    np.testing.assert_array_equal(column.quantiles(q), np.quantile(x, q))
+
+
+def test_quantiles_of_few_values_are_exact_however_many_rows() -> None:
+    x = np.random.default_rng(2).integers(0, 200, 100_000) / 7
+    column = one(pa.array(x))
+    assert column.complete and column.sketch is None and column.distinct == 200
+    q = np.linspace(0, 1, 23)
+    np.testing.assert_allclose(column.quantiles(q), np.quantile(x, q), rtol=1e-12)
+
+
+def test_the_sketch_is_within_its_rank_error() -> None:
+    x = np.random.default_rng(3).normal(size=300_000)
+    column = profile_batches(pa.table({"x": x}).to_batches(10_000)).column("x")
+    points, weights = column.distribution()
+    assert weights.sum() == pytest.approx(1)
+    ranks = np.searchsorted(np.sort(x), points) / len(x)
+    assert np.abs(ranks - (np.cumsum(weights) - weights / 2)).max() < 0.002
+    assert len(column.sketch or b"") < 200_000
+    assert column.quantiles([0, 1]).tolist() == [x.min(), x.max()]
+    assert column.distinct == pytest.approx(300_000, rel=0.15)
+
+
+def test_values_are_complete_up_to_256_and_honest_beyond() -> None:
+    few = one(pa.array([f"v{i % 256}" for i in range(1000)]))
+    assert few.complete and few.distinct == 256 and sum(count for _, count in few.values) == 1000
+
+    rng = np.random.default_rng(4)
+    texts = pd.Series(rng.zipf(1.2, 50_000).clip(0, 10**6)).astype(str)
+    many = profile_batches(pa.table({"x": texts.tolist()}).to_batches(3_000)).column("x")
+    true = texts.value_counts()
+    assert not many.complete and many.undercount > 0 and len(many.values) <= 256
+    for value, count in many.values:
+        assert count <= true[value] <= count + many.undercount
+    assert set(true.index[true > many.undercount]) <= {value for value, _ in many.values}
+    assert many.undercount <= 50_000 / 257  # the bound of Misra & Gries
+    assert many.distinct == pytest.approx(len(true), rel=0.15)
+
+
+def test_pandas_frames_with_any_string_backend() -> None:
+    frame = pd.DataFrame(
+        {
+            "o": pd.Series(["a", None, "b"], dtype=object),
+            "s": ["a", "b", "b"],
+            "c": pd.Categorical(["x", "y", None]),
+            "n": pd.array([1, None, 3], dtype="Int64"),
+            "f": [1.0, np.nan, 2.0],
+            "b": [True, False, True],
+            "t": pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-02"], utc=True),
+            "k": pd.Categorical([3, 1, 3]),
+        }
+    )
+    frame.index = pd.Index([7, 7, 8])
+    profile = profile_table(frame)
+    assert [c.name for c in profile.columns] == list("oscnfbtk")
+    assert [c.type for c in profile.columns] == (
+        ["string", "string", "category", "integer", "number", "boolean", "datetime", "category"]
+    )
+    assert [c.nulls for c in profile.columns] == [1, 0, 1, 1, 1, 0, 0, 0]
+    assert profile.column("k").values == ((3, 2), (1, 1))
+    assert profile.column("b").values == ((True, 2), (False, 1))
+    assert profile.column("t").maximum == "2024-01-03T00:00:00.000000"
+
+
+def test_bytes_round_trip_and_are_equal_for_equal_data() -> None:
+    rng = np.random.default_rng(5)
+    table = pa.table(
+        {
+            "x": rng.normal(size=8000),
+            "i": rng.integers(-(2**60), 2**60, 8000),
+            "s": [f"i:{i % 5}\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16") for i in range(8000)],
+            "e": pa.nulls(8000),
+            "inf": np.full(8000, np.inf),
+        }
+    )
+    profile = profile_table(table)
+    content = profile.to_bytes()
+    assert Profile.from_bytes(content) == profile
+    assert profile_table(table).to_bytes() == content
+    json.loads(content)  # JSON types only
+
+
+def test_a_broken_or_newer_artifact_is_said_to_be_one() -> None:
+    with pytest.raises(CorruptArtifactError, match="no profile"):
+        Profile.from_bytes(b"{}")
+    with pytest.raises(CorruptArtifactError, match="no profile"):
+        Profile.from_bytes(b"\xff")
+    newer = Profile(rows=0, columns=(), format=99).to_bytes()
+    with pytest.raises(CorruptArtifactError, match="format 99"):
+        Profile.from_bytes(newer)
+
+
+def test_no_rows_and_no_batches() -> None:
+    assert profile_batches([]) == Profile(rows=0, columns=())
+    empty = profile_table(pa.table({"x": pa.array([], pa.float64()), "s": pa.array([], pa.string())}))
+    assert empty.rows == 0 and [c.count for c in empty.columns] == [0, 0]
+    assert np.isnan(empty.column("x").quantiles([0.5])).all()
+    assert Profile.from_bytes(empty.to_bytes()) == empty
+
+
+def test_columns_that_come_and_go_or_change_type() -> None:
+    profiler = Profiler()
+    profiler.add(pa.record_batch({"x": [1, 2]}))
+    with pytest.raises(InputDataError, match="'x' is missing"):
+        profiler.add(pa.record_batch({"y": [1]}))
+    with pytest.raises(InputDataError, match="'y' is in one part"):
+        profiler.add(pa.record_batch({"x": [1], "y": [1]}))
+    with pytest.raises(InputDataError, match=r"'x' is integer .* and string"):
+        profiler.add(pa.record_batch({"x": ["a"]}))
+    with pytest.raises(InputDataError, match="twice"):
+        Profiler().add(pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"]))
+    with pytest.raises(InputDataError, match="'m' mixes types"):
+        profile_table(pd.DataFrame({"m": pd.Series([1, "a"], dtype=object)}))
+    with pytest.raises(UnknownNameError, match="did you mean 'temp'"):
+        profile_table({"temp": [1.0]}).column("tmp")
+
+
+def test_integers_go_on_as_numbers_and_categories_as_text() -> None:
+    profiler = Profiler()
+    profiler.add(pa.record_batch({"x": [1, 2], "s": pa.array(["a", "b"]).dictionary_encode(), "late": pa.nulls(2)}))
+    profiler.add(pa.record_batch({"x": [1.0, 2.5], "s": ["a", "c"], "late": ["p", "q"]}))
+    x, s, late = profiler.profile().columns
+    assert (x.type, x.values, x.mean) == ("number", ((1.0, 2), (2.0, 1), (2.5, 1)), 1.625)
+    assert (s.type, s.values) == ("string", (("a", 2), ("b", 1), ("c", 1)))
+    assert (late.type, late.nulls, late.distinct) == ("string", 2, 2)
+
+
+def test_a_real_table_of_mixed_columns(data_dir: Path) -> None:
+    frame = pd.read_csv(data_dir / "ames_housing.tsv", sep="\t")
+    profile = profile_table(frame)
+    assert profile.rows == len(frame) and len(profile.columns) == frame.shape[1]
+    for name in frame.columns:
+        column, series = profile.column(name), frame[name]
+        assert column.nulls + column.nans == series.isna().sum()
+        if column.complete:
+            assert dict(column.values) == series.dropna().value_counts().to_dict()
+    assert Profile.from_bytes(profile.to_bytes()) == profile
