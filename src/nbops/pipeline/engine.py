@@ -23,6 +23,7 @@ from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, RunStatus
 from nbops.notebook import files
 from nbops.pipeline.failures import first_failure
+from nbops.pipeline.handover import INPUTS
 from nbops.pipeline.step_run import StepContext, close_step, open_step
 from nbops.workspace import open_workspace
 
@@ -115,15 +116,16 @@ def _unasked(input_path: Any, params: Mapping[str, Any], require_tracking: bool)
 def _environment(step: StepContext) -> dict[str, str]:
     """The kernel's environment: ours, and which run it works for. Our own os.environ stays as it is."""
     ws = step.workspace
-    return {
+    environment = {
         **os.environ,
         "NBOPS_RUN_ID": step.run.id,
         "NBOPS_NOTEBOOK": str(step.notebook),
         "NBOPS_HOME": str(ws.home),
         "NBOPS_STORE": str(ws.store.path),
         "NBOPS_ARTIFACTS": str(ws.artifacts.root),
-        "NBOPS_INPUTS": json.dumps(dict(step.inputs)),
     }
+    environment.pop(INPUTS, None)
+    return environment if step.inputs is None else {**environment, INPUTS: json.dumps(dict(step.inputs))}
 
 
 def _kept(step: StepContext, nb: Any) -> list[Artifact]:

@@ -52,7 +52,7 @@ def run_notebook(
     timeout_s : float, optional
         Seconds that all cells together may take.
     inputs_named : mapping, optional
-        What ``nbops.input(name)`` finds: {name: digest}.
+        What ``nbops.input(name)`` finds: {name: digest}; by default, the newest of each name in the workspace.
     kernel : str, optional
         The kernel to use instead of the notebook's own.
 
@@ -79,7 +79,7 @@ def run_notebook(
         workspace=ws,
         run=run,
         notebook=notebook.absolute(),
-        inputs=dict(inputs_named or {}),
+        inputs=inputs_named,
         output=output.absolute(),
         folder=notebook.absolute().parent,
         progress=progress,
@@ -104,7 +104,10 @@ def checked_params(notebook: Path, params: Mapping[str, Any]) -> dict[str, Any]:
     ------
     NotebookError, ParameterError
     """
-    return parameters.coerce(parameters.schema(files.read(notebook)), params)
+    read = files.read(notebook)
+    if read.language not in (None, "python"):
+        return dict(params)  # papermill translates them; the schema is read from Python only
+    return parameters.coerce(parameters.schema(read), params, f"the notebook {str(notebook)!r}")
 
 
 def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str | None) -> None:

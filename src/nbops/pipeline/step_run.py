@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,13 @@ RUN_LEVEL = -1
 class StepContext:
     """What an execution belongs to.
 
-    `inputs` are the handovers it may read: {name: digest}. `output` is where the executed notebook goes, `folder`
-    where the kernel runs (None: as papermill says)."""
+    `inputs` are the handovers it may read, {name: digest}; None: the newest of each name in the workspace.
+    `output` is where the executed notebook goes, `folder` where the kernel runs (None: as papermill says)."""
 
     workspace: Workspace
     run: Run
     notebook: Path
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] | None = None
     output: Path | None = None
     folder: Path | None = None
     progress: Progress | None = None
@@ -63,7 +63,7 @@ def open_step(
         id=new_id(),
         kind=RunKind.STEP,
         name=name or notebook.stem,
-        experiment=notebook.stem,
+        experiment=relative(ws, notebook),
         status=RunStatus.IN_PROGRESS,
         started_at=ws.clock.now(),
         parent=parent,

@@ -137,18 +137,17 @@ def latest_metrics(reader: Reader, run_ids: list[str]) -> dict[str, dict[str, fl
 
 def artifacts(reader: Reader, run_id: str, kind: str | None = None) -> list[Artifact]:
     rows = reader.rows("SELECT * FROM artifacts WHERE run = :run ORDER BY rowid", run=run_id)
-    return [
-        Artifact(
-            name=r["name"],
-            kind=r["kind"],
-            digest=r["digest"],
-            size=r["size"],
-            media=r["media"],
-            about=parse(r["about"]),
-        )
-        for r in rows
-        if kind is None or r["kind"] == kind
-    ]
+    return [_artifact(r) for r in rows if kind is None or r["kind"] == kind]
+
+
+def artifact_by_digest(reader: Reader, kind: str, name: str, digest: str) -> Artifact | None:
+    """The newest artifact of that kind, name and content, whichever run made it."""
+    return _newest(reader, "kind = :kind AND name = :name AND digest = :digest", kind=kind, name=name, digest=digest)
+
+
+def newest_artifact(reader: Reader, kind: str, name: str) -> Artifact | None:
+    """The newest artifact of that kind and name in the whole store."""
+    return _newest(reader, "kind = :kind AND name = :name", kind=kind, name=name)
 
 
 def models(reader: Reader, run_id: str) -> list[ModelUse]:
@@ -164,3 +163,19 @@ def models(reader: Reader, run_id: str) -> list[ModelUse]:
 def all_digests(reader: Reader) -> dict[str, Any]:
     """Every record's digest and where it is: {digest: (run, seq)}."""
     return {r["digest"]: (r["run"], r["seq"]) for r in reader.rows("SELECT digest, run, seq FROM records")}
+
+
+def _newest(reader: Reader, where: str, **params: str) -> Artifact | None:
+    row = reader.row(f"SELECT * FROM artifacts WHERE {where} ORDER BY rowid DESC LIMIT 1", **params)
+    return _artifact(row) if row else None
+
+
+def _artifact(row: Any) -> Artifact:
+    return Artifact(
+        name=row["name"],
+        kind=row["kind"],
+        digest=row["digest"],
+        size=row["size"],
+        media=row["media"],
+        about=parse(row["about"]),
+    )
