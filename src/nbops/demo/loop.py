@@ -155,7 +155,7 @@ def _told(turn: Tick) -> list[str]:
 
 def _steps(say: Callable[[str], None]) -> Callable[..., None]:
     def progress(event: Any) -> None:
-        if event.cell is None:
+        if event.state != "cell":
             say(f"    {event.step}: {event.state}" + (f" ({event.why})" if event.why else ""))
 
     return progress

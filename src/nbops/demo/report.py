@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from html import escape
 
 from nbops.core.deployments import DriftReport
@@ -118,13 +119,8 @@ def _drift_chart(reports: list[DriftReport]) -> str:
     columns = list(dict.fromkeys(c.column for r in reports for c in r.columns))
     if not columns:
         return "<p>No report.</p>"
-    psi = [
-        [
-            next((c.values.get("psi", float("nan")) for c in r.columns if c.column == name), float("nan"))
-            for r in reports
-        ]
-        for name in columns
-    ]
+    by_month = [{c.column: c.values.get("psi", math.nan) for c in r.columns} for r in reports]
+    psi = [[month.get(name, math.nan) for month in by_month] for name in columns]
     figure = Figure(figsize=(9, 0.36 * len(columns) + 1.4), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(psi, aspect="auto", cmap="OrRd", vmin=0, vmax=1)

@@ -101,7 +101,7 @@ def from_openml(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def simulated(seed: int = 0) -> pd.DataFrame:
-    """A small city of the same schema: daily and yearly rhythm, weather, and growth of two thirds in the second year."""
+    """A small city of the same schema: the day's and the year's rhythm, weather, a second year two thirds larger."""
     import numpy as np
     import pandas as pd
 

@@ -48,6 +48,10 @@ def as_stored(reader: Reader, run_id: str) -> Run:
     return _run(row["body"])
 
 
+def exists(reader: Reader, run_id: str) -> bool:
+    return reader.row("SELECT 1 FROM runs WHERE id = :id", id=run_id) is not None
+
+
 def get(reader: Reader, name: str) -> Run:
     """The run whose id begins with `name`, shown as LOST if its process is gone.
 

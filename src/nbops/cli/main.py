@@ -1,0 +1,21 @@
+"""The console script ``nbops`` (and ``jupyter nbops``): every command, under its heading."""
+
+from __future__ import annotations
+
+from nbops.cli import automation, deployments, models, pipelines, project, runs
+from nbops.cli.program import main, section
+
+section("Begin", project.init, project.demo, project.doctor, project.verify)
+section("Record and run", runs.run, pipelines.pipeline, runs.runs)
+section("Promote", models.promote, models.rollback, models.models)
+section(
+    "Score and watch",
+    deployments.deployments,
+    deployments.score,
+    deployments.labels,
+    deployments.drift,
+    deployments.alerts,
+)
+section("Come back", automation.tick, automation.decisions)
+
+__all__ = ["main"]

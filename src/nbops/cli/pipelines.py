@@ -1,0 +1,92 @@
+"""The group ``pipeline``."""
+
+from __future__ import annotations
+
+import click
+
+from nbops.cli.program import json_option, parse_params, show, table, workspace
+from nbops.core.errors import UnknownNameError
+from nbops.core.runs import RunKind
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def pipeline(ctx: click.Context, as_json: bool) -> None:
+    """Notebooks as steps: run, show, status. Alone it lists."""
+    if ctx.invoked_subcommand is None:
+        settings = workspace().settings
+        rows = [[name, " → ".join(p.steps)] for name, p in settings.pipelines.items()]
+        show(
+            settings.pipelines,
+            lambda: table(rows, ["pipeline", "steps"], "no pipelines; describe one in nbops.toml"),
+            as_json,
+        )
+
+
+@pipeline.command("run")
+@click.argument("name", required=False)
+@click.option("-p", "--parameter", "params", multiple=True, help="name=value; may be repeated.")
+@click.option("--force", is_flag=True, help="Run every step, cached or not.")
+@click.option("--from", "from_step", metavar="STEP", help="Run this step and those after it, cached or not.")
+@click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
+def run(name: str | None, params: tuple[str, ...], force: bool, from_step: str | None, dry_run: bool) -> None:
+    """Execute a pipeline's steps; those with nothing changed are skipped, and it is said."""
+    from nbops.cli.progress import steps
+    from nbops.pipeline.run import run_pipeline
+
+    done = run_pipeline(
+        workspace(),
+        name,
+        params=parse_params(params),
+        force=force,
+        from_step=from_step,
+        dry_run=dry_run,
+        progress=steps(),
+    )
+    if not dry_run:
+        click.echo(f"run {done.id} {done.status.lower()}: 'nbops runs show {done.id[:6]}'")
+
+
+@pipeline.command("show")
+@click.argument("name", required=False)
+@json_option
+def show_(name: str | None, as_json: bool) -> None:
+    """A pipeline's steps in the order they run, with what feeds what."""
+    from nbops.pipeline.graph import chosen, order
+
+    ws = workspace()
+    found_name, found = chosen(ws.settings, name)
+    steps = [
+        [s, found.steps[s].notebook, ", ".join(found.steps[s].inputs), ", ".join(found.steps[s].outputs)]
+        for s in order(found)
+    ]
+    show(
+        {"name": found_name, "pipeline": found},
+        lambda: table(steps, ["step", "notebook", "inputs", "outputs"], "no steps"),
+        as_json,
+    )
+
+
+@pipeline.command("status")
+@click.argument("run_id", required=False)
+@json_option
+def status(run_id: str | None, as_json: bool) -> None:
+    """How the newest (or a given) pipeline run got on, step by step."""
+    from nbops.store import runs
+
+    ws = workspace()
+    if run_id is None:
+        newest = runs.listed(ws.store, kinds=[RunKind.PIPELINE], limit=1)
+        if not newest:
+            raise UnknownNameError("pipeline run", "newest", hint="'nbops pipeline run' makes one")
+        found = newest[0]
+    else:
+        found = runs.get(ws.store, run_id)
+    children = runs.children(ws.store, found.id)
+    rows = [[r.name, r.status.lower(), r.error or r.detail.get("why") or ""] for r in children]
+    show(
+        {"run": found, "steps": children},
+        lambda: f"{found.name} {found.id}: {found.status.lower()}\n" + table(rows, ["step", "state", ""], "no steps"),
+        as_json,
+    )

@@ -1,0 +1,123 @@
+"""What every command shares: how errors end, how answers are printed, how parameters are written.
+
+Modules of commands import only what is light at their top; what is heavy is imported when a command runs, so that
+``nbops --help`` stays fast."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from nbops.core import wire
+from nbops.core.canonical import encode
+from nbops.core.errors import NbopsError, ParameterError
+from nbops.workspace import Workspace, open_workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SECTIONS: dict[str, list[str]] = {}
+
+
+class Program(click.Group):
+    """The top group: its help is a table of contents."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(n, self.commands[n].get_short_help_str(90)) for n in names])
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nbops")
+def program() -> None:
+    """Make notebooks operational: record, pipeline, promote, watch."""
+
+
+def section(title: str, *commands: click.Command) -> None:
+    """Put commands under a heading of the help page."""
+    for command in commands:
+        program.add_command(command)
+        SECTIONS.setdefault(title, []).append(command.name or "")
+
+
+def json_option(function: F) -> F:
+    """The ``--json`` of every reading command."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+
+
+def workspace() -> Workspace:
+    return open_workspace()
+
+
+def show(value: Any, text: Callable[[], str], as_json: bool) -> None:
+    """Print an answer: as JSON, or as text made only when asked for."""
+    if as_json:
+        click.echo(json.dumps(json_safe(value), indent=1, ensure_ascii=False))
+    else:
+        click.echo(text())
+
+
+def json_safe(value: Any) -> Any:
+    """A value's wire form, with NaN and infinities as the tagged strings of the canonical form; other floats and
+    integers stay numbers."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return encode(value)
+    plain = wire.to_json(value)
+    if isinstance(plain, dict):
+        return {k: json_safe(v) for k, v in plain.items()}
+    if isinstance(plain, list):
+        return [json_safe(v) for v in plain]
+    return plain
+
+
+def table(rows: Iterable[Sequence[Any]], head: Sequence[str], empty: str) -> str:
+    """Aligned columns, or a sentence where there is nothing to list."""
+    from tabulate import tabulate
+
+    lines = list(rows)
+    if not lines:
+        return empty
+    return tabulate(lines, head, tablefmt="plain", floatfmt=".4g", missingval="–")
+
+
+def parse_params(pairs: Iterable[str]) -> dict[str, str]:
+    """``-p key=value`` options.
+
+    Raises
+    ------
+    ParameterError
+        For an option without ``=``.
+    """
+    params = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ParameterError(f"-p {pair!r}: write it as -p name=value")
+        params[key] = value
+    return params
+
+
+def main() -> None:
+    """The console script. Errors of ours are one sentence and their exit code; a traceback is a bug."""
+    try:
+        code = program.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except NbopsError as error:
+        click.echo(f"nbops: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # `nbops runs | head`: whoever reads has gone
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

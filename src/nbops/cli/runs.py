@@ -1,0 +1,130 @@
+"""``run``, and the group ``runs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nbops.cli.program import json_option, parse_params, show, workspace
+from nbops.core.runs import RunKind, RunStatus
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path), required=False)
+@click.option("-p", "--parameter", "params", multiple=True, help="name=value; may be repeated.")
+@click.option("--require-tracking", is_flag=True, help="Fail if the kernel can't be tracked.")
+@click.option("--timeout", "timeout_s", type=float, help="Seconds that all cells together may take.")
+@click.option("--kernel", help="Another kernel than the notebook names.")
+def run(
+    notebook: Path,
+    output: Path | None,
+    params: tuple[str, ...],
+    require_tracking: bool,
+    timeout_s: float | None,
+    kernel: str | None,
+) -> None:
+    """Execute a notebook through papermill, every cell tracked; the notebook itself isn't written."""
+    from nbops.cli.progress import steps
+    from nbops.pipeline.execute import run_notebook
+
+    done = run_notebook(
+        workspace(),
+        notebook,
+        output,
+        params=parse_params(params),
+        require_tracking=require_tracking,
+        progress=steps(),
+        timeout_s=timeout_s,
+        kernel=kernel,
+    )
+    click.echo(f"run {done.id} {done.status.lower()}: 'nbops runs show {done.id[:6]}'")
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def runs(ctx: click.Context, as_json: bool) -> None:
+    """What was run: list, show, diff. Alone it lists."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_, as_json=as_json)
+
+
+@runs.command("list")
+@click.option("--limit", default=20, show_default=True)
+@click.option("--kind", type=click.Choice([k.value for k in RunKind]))
+@click.option("--status", type=click.Choice([s.value for s in RunStatus], case_sensitive=False))
+@click.option("--notebook", help="Path relative to the project's root.")
+@json_option
+def list_(
+    limit: int = 20,
+    kind: str | None = None,
+    status: str | None = None,
+    notebook: str | None = None,
+    as_json: bool = False,
+) -> None:
+    """Runs, newest first, with their last metrics."""
+    from nbops.render import runs as drawn
+    from nbops.store import records
+    from nbops.store import runs as store
+
+    ws = workspace()
+    found = store.listed(
+        ws.store,
+        limit=limit,
+        kinds=[RunKind(kind)] if kind else [],
+        status=RunStatus(status.upper()) if status else None,
+        notebook=notebook,
+    )
+    metrics = records.latest_metrics(ws.store, [r.id for r in found])
+    value = [{"run": r, "metrics": metrics[r.id]} for r in found]
+    show(value, lambda: drawn.listed(found, metrics), as_json)
+
+
+@runs.command("show")
+@click.argument("run_id")
+@json_option
+def show_(run_id: str, as_json: bool) -> None:
+    """One run: parameters, metrics, data, models, what its cells did."""
+    from nbops.render import runs as drawn
+    from nbops.store import records
+    from nbops.store import runs as store
+
+    ws = workspace()
+    found = store.get(ws.store, run_id)
+    value: dict[str, Any] = {
+        "run": found,
+        "params": store.params(ws.store, found.id),
+        "metrics": records.metrics(ws.store, found.id),
+        "records": records.of_run(ws.store, found.id),
+        "children": store.children(ws.store, found.id),
+    }
+    show(value, lambda: drawn.shown(**value), as_json)
+
+
+@runs.command("diff")
+@click.argument("a")
+@click.argument("b")
+@json_option
+def diff(a: str, b: str, as_json: bool) -> None:
+    """How two runs differ: parameters, metrics, data, code."""
+    from nbops.render import runs as drawn
+    from nbops.store import records
+    from nbops.store import runs as store
+
+    ws = workspace()
+    sides = []
+    for name in (a, b):
+        found = store.get(ws.store, name)
+        sides.append(
+            drawn.Side(
+                run=found,
+                params=store.params(ws.store, found.id),
+                metrics=records.latest_metrics(ws.store, [found.id])[found.id],
+                records=tuple(records.of_run(ws.store, found.id)),
+            )
+        )
+    result = drawn.diff(*sides)
+    show(result, lambda: drawn.diff_text(result), as_json)
