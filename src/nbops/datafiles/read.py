@@ -56,7 +56,8 @@ def find_files(inputs: Sequence[str | Path]) -> list[Path]:
     found: set[Path] = set()
     for name in inputs:
         path = Path(name)
-        matches = [path] if path.exists() else [Path(p) for p in glob.glob(str(name), recursive=True)]
+        # a pattern may begin anywhere (absolute, with ..), which Path.glob refuses
+        matches = [path] if path.exists() else [Path(p) for p in glob.glob(str(name), recursive=True)]  # noqa: PTH207
         files = [p for p in matches if p.is_file()]
         if not files:
             what = f"{str(name)!r} is a folder" if path.is_dir() else f"no file matches {str(name)!r}"
