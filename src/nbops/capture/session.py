@@ -1,0 +1,366 @@
+"""A session: what one process (a kernel, a script) tracks, from its first tracked cell to its end.
+
+Contract:
+
+* nothing is on disk before the first tracked cell;
+* one transaction at a cell's end writes its record, what is projected from it, and what changed of its run;
+* tracking never breaks the user's cell: :meth:`Session.begin` and :meth:`Session.end` raise nothing, a failure is
+  said in the :class:`Outcome`, and after three in a row tracking turns itself off;
+* only the process that made the session writes: a forked child's calls do nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbops.capture.cells import CellStart, OpenCell, outcome, parameter, series_and_last
+from nbops.capture.data import Fingerprinter, data_names
+from nbops.capture.environment import code_state, environment, packages, peak_memory_mb
+from nbops.capture.seam import Instruments, Observations, Scope
+from nbops.core.canonical import canonical, digest
+from nbops.core.errors import UnknownNameError
+from nbops.core.ids import new_id
+from nbops.core.redaction import redact_text
+from nbops.core.runs import Artifact, CellRecord, DataUse, Run, RunKind, RunStatus
+from nbops.core.wire import to_json
+from nbops.notebook.embedded import fit
+from nbops.notebook.names import literals, names
+from nbops.store import records, runs
+from nbops.store.database import Transaction
+from nbops.store.liveness import this_process
+from nbops.workspace import Workspace, relative
+
+log = logging.getLogger("nbops")
+log.addHandler(logging.NullHandler())  # without one, a warning would go to the user's cell as stderr output
+
+FAILURES_TO_OFF = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a cell's tracking. `record` is as stored; `run` is the run it belongs to.
+    `problem` says why there is no record."""
+
+    record: CellRecord | None = None
+    digest: str | None = None
+    run: Run | None = None
+    problem: str | None = None
+
+    @property
+    def captured(self) -> bool:
+        """Is there anything to show, beyond that a cell ran?"""
+        r = self.record
+        return r is not None and bool(
+            r.reads
+            or r.writes
+            or r.params
+            or r.metrics
+            or r.models
+            or r.files
+            or r.notes
+            or r.error
+            or any(a.kind != "source" for a in r.artifacts)
+        )
+
+
+class Session:
+    """Tracking in one process.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    notebook : Path, optional
+        The notebook (or script) the cells are from.
+    run_id : str, optional
+        A run that another process has opened and will close (the papermill engine); cells are added to it.
+    """
+
+    def __init__(self, workspace: Workspace, *, notebook: Path | None = None, run_id: str | None = None) -> None:
+        self.workspace = workspace
+        self.notebook = notebook
+        self.run_id = run_id
+        self.run: Run | None = None
+        self.off = False
+        self.failures = 0
+        self.untracked = CellStart(source="")  # what runs while no tracked cell does
+        self.loose: OpenCell | None = None  # takes what is logged meanwhile
+        self._open: OpenCell | None = None
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._modules_seen = 0
+        self._instruments = Instruments()
+        self._instruments.install()
+
+    @property
+    def here(self) -> bool:
+        """Is this the process that tracks (and not a forked child)?"""
+        return os.getpid() == self._pid
+
+    @property
+    def cell(self) -> OpenCell | None:
+        """The cell that is being tracked now."""
+        return self._open if self.here else None
+
+    def begin(self, start: CellStart, namespace: Mapping[str, Any]) -> OpenCell | None:
+        """A cell is about to run. None if it isn't tracked: tracking is off, or another cell is being tracked."""
+        began = time.perf_counter()
+        if self.off or not self.here or self._open is not None:
+            return None
+        try:
+            with self._lock:
+                run = self._run_for(start)
+                cell = OpenCell(start=start, run=run, namespace=namespace, started_at=self.workspace.clock.now())
+                self._before(cell)
+                self._instruments.begin(Scope(workspace=self.workspace))
+                cell.observing = True
+                self._open = cell
+        except Exception as error:  # noqa: BLE001  (tracking never breaks the cell)
+            problem = self._failed(error)
+            cell = OpenCell(
+                start=start, run=None, namespace=namespace, started_at=self.workspace.clock.now(), notes=[problem]
+            )
+        cell.clock_started_s = time.perf_counter()
+        cell.overhead_s = cell.clock_started_s - began
+        return cell
+
+    def end(self, cell: OpenCell, error: BaseException | None = None) -> Outcome:
+        """The cell has run; `error` is what ended it, None if it came to its end."""
+        ended = time.perf_counter()
+        if not self.here:
+            return Outcome()
+        self._open = None
+        if cell.run is None:
+            return Outcome(problem="; ".join(cell.notes))
+        try:
+            with self._lock:
+                done = self._record(cell, cell.run, error, ended)
+        except Exception as problem:  # noqa: BLE001
+            return Outcome(run=cell.run, problem=self._failed(problem))
+        self.failures = 0
+        return done
+
+    def close(self, status: RunStatus = RunStatus.COMPLETED, error: str | None = None) -> None:
+        """The process ends: close the session's run. Does nothing where there is none, or it isn't ours."""
+        self._instruments.uninstall()
+        if not self.here or self.run is None:
+            return
+        try:
+            with self._lock:
+                self.flush()
+                if self.run_id is None:
+                    with self.workspace.store.transaction() as tx:
+                        known = runs.as_stored(tx, self.run.id)
+                        ended = dataclasses.replace(
+                            known, status=status, error=error, ended_at=self.workspace.clock.now()
+                        )
+                        runs.save(tx, ended)
+                self.run = None
+                self.workspace.store.close()
+        except Exception as problem:  # noqa: BLE001  (the interpreter is going down; the run will show as LOST)
+            self._failed(problem)
+
+    def turn_on(self) -> None:
+        """Track again, after failures have turned tracking off."""
+        if self.off:
+            self.off, self.failures = False, 0
+            self._instruments.install()
+
+    def outside(self) -> OpenCell:
+        """The open cell that takes what is logged outside of tracked ones."""
+        if self.loose is None:
+            start = self.untracked
+            with self._lock:
+                run = self._run_for(start)
+            self.loose = OpenCell(start=start, run=run, namespace={}, started_at=self.workspace.clock.now())
+            self.loose.clock_started_s = time.perf_counter()
+        return self.loose
+
+    def flush(self) -> Outcome | None:
+        """Record what was logged outside of tracked cells since the last time."""
+        loose, self.loose = self.loose, None
+        if loose is None or not self.here:
+            return None
+        return self.end(loose)
+
+    # A named cell has a run of its own; it is stored at once, so that it shows as LOST should the kernel die in it.
+    def _run_for(self, start: CellStart) -> Run:
+        with self.workspace.store.transaction() as tx:
+            session = self._session_run(tx)
+            if start.name is None:
+                return session
+            block = dataclasses.replace(
+                session,
+                id=new_id(),
+                kind=RunKind.BLOCK,
+                name=start.name,
+                parent=session.id,
+                started_at=self.workspace.clock.now(),
+                owner=this_process(),
+                tags=start.tags,
+                status=RunStatus.IN_PROGRESS,
+                detail={},
+            )
+            runs.save(tx, block)
+            return block
+
+    def _session_run(self, tx: Transaction) -> Run:
+        if self.run is not None:
+            return self.run
+        self._modules_seen = len(sys.modules)
+        found: dict[str, Any] = {"code": code_state(self.workspace.root), "environment": environment()}
+        if self.run_id is not None:
+            try:
+                run = dataclasses.replace(runs.as_stored(tx, self.run_id), **found)
+            except UnknownNameError:
+                raise UnknownNameError(
+                    "run", self.run_id, hint="NBOPS_RUN_ID names it; the store may be another one"
+                ) from None
+        else:
+            path = relative(self.workspace, self.notebook) if self.notebook else None
+            run = Run(
+                id=new_id(),
+                kind=RunKind.SESSION,
+                name=self.notebook.stem if self.notebook else "interactive",
+                experiment=path or "interactive",
+                status=RunStatus.IN_PROGRESS,
+                started_at=self.workspace.clock.now(),
+                notebook=path,
+                owner=this_process(),
+                **found,
+            )
+        runs.save(tx, run)
+        self.run = run
+        return run
+
+    def _before(self, cell: OpenCell) -> None:
+        used = names(cell.start.code)
+        cell.write_names = tuple(sorted(used.writes))
+        reads = sorted(used.reads | used.mutates)
+        cell.ids = {name: id(value) for name, value in data_names([*reads, *cell.write_names], cell.namespace)}
+        prints = Fingerprinter(self.workspace.settings.capture.budget_s)
+        cell.reads = [prints.use(name, value) for name, value in data_names(reads, cell.namespace)]
+        cell.fingerprint_s = prints.used_s
+
+    def _written(self, cell: OpenCell) -> list[DataUse]:
+        """The data that the cell bound to a name, or changed in place."""
+        prints = Fingerprinter(self.workspace.settings.capture.budget_s, cell.fingerprint_s)
+        before = {use.name: use.fingerprint for use in cell.reads}
+        written = []
+        for name, value in data_names(dict.fromkeys([*cell.write_names, *before]), cell.namespace):
+            rebound = cell.ids.get(name) != id(value)
+            if rebound or name in before:
+                use = prints.use(name, value)
+                if rebound or use.fingerprint.digest != before[name].digest:
+                    written.append(use)
+        return written
+
+    def _literals(self, cell: OpenCell) -> dict[str, Any]:
+        """The literals that the cell's text assigns, as far as the cell came to it."""
+        return {
+            name: value
+            for name, value in literals(cell.start.code).items()
+            if name in cell.namespace and type(cell.namespace[name]) is type(value) and cell.namespace[name] == value
+        }
+
+    def _record(self, cell: OpenCell, run: Run, error: BaseException | None, ended: float) -> Outcome:
+        observed = self._instruments.end(cell.namespace) if cell.observing else Observations()
+        status, run_status, said = outcome(error)
+        given = {**self._literals(cell), **observed.params, **cell.params}
+        series, last = series_and_last(cell.metrics)
+        full = CellRecord(
+            run=run.id,
+            seq=0,
+            cell_id=cell.start.cell_id,
+            source=digest(cell.start.source),
+            execution_count=cell.start.execution_count,
+            status=status,
+            error=said,
+            seconds=round(max(0.0, ended - cell.clock_started_s - observed.overhead_s), 6),
+            peak_memory_mb=peak_memory_mb(),
+            reads=tuple(cell.reads),
+            writes=tuple(self._written(cell)),
+            params={name: parameter(name, value) for name, value in given.items()},
+            metrics=(*observed.metrics, *last),
+            models=tuple(observed.models),
+            files=tuple(observed.files),
+            artifacts=(*self._source(cell), *observed.artifacts, *cell.artifacts),
+            notes=(*cell.notes, *observed.notes),
+            uncacheable=tuple(observed.uncacheable),
+            started_at=cell.started_at,
+        )
+        overhead = cell.overhead_s + time.perf_counter() - ended + observed.overhead_s
+        with self.workspace.store.transaction() as tx:
+            full = dataclasses.replace(full, seq=records.next_seq(tx, run.id), overhead_s=round(overhead, 6))
+            record = fit(full)
+            if record is not full:  # the notebook carries the smaller one; the whole is kept as an artifact
+                record = fit(dataclasses.replace(full, artifacts=(self._detail(full), *full.artifacts)))
+            beyond = [m for m in full.metrics if m.step is None and m not in record.metrics]
+            kept = records.add(tx, record, series=[*observed.series, *series, *beyond])
+            runs.set_params(tx, run.id, dict(full.params))
+            self._save_session_run(tx, cell)
+            if run.kind is RunKind.BLOCK:
+                run = self._block_ended(cell, run, run_status, said)
+                runs.save(tx, run)
+        return Outcome(record=record, digest=kept, run=run)
+
+    def _source(self, cell: OpenCell) -> tuple[Artifact, ...]:
+        """The cell's text, redacted, kept."""
+        content = redact_text(cell.start.source).encode("utf-8", "replace")
+        if not content.strip():
+            return ()
+        kept = self.workspace.artifacts.put_bytes(content)
+        return (Artifact(name="source.py", kind="source", digest=kept, size=len(content), media="text/x-python"),)
+
+    def _detail(self, record: CellRecord) -> Artifact:
+        content = canonical(to_json(record)).encode()
+        kept = self.workspace.artifacts.put_bytes(content)
+        return Artifact(name="record.json", kind="detail", digest=kept, size=len(content), media="application/json")
+
+    # Another process may own the run and change it meanwhile: only what we know is replaced, in what is stored now.
+    def _save_session_run(self, tx: Transaction, cell: OpenCell) -> None:
+        if self.run is None:
+            return
+        tags = () if cell.start.name else (*cell.start.tags, *cell.tags)
+        imported = len(sys.modules) != self._modules_seen
+        if not imported and set(tags) <= set(self.run.tags):
+            return
+        known = runs.as_stored(tx, self.run.id)
+        new = dataclasses.replace(
+            known,
+            tags=tuple(dict.fromkeys([*known.tags, *tags])),
+            code=self.run.code,
+            environment={**self.run.environment, "packages": packages()} if imported else self.run.environment,
+        )
+        self._modules_seen = len(sys.modules)
+        self.run = new
+        if new != known:
+            runs.save(tx, new)
+
+    def _block_ended(self, cell: OpenCell, run: Run, status: RunStatus, error: str | None) -> Run:
+        return dataclasses.replace(
+            run,
+            status=status,
+            error=error,
+            ended_at=self.workspace.clock.now(),
+            tags=tuple(dict.fromkeys([*run.tags, *cell.tags])),
+            environment=self.run.environment if self.run else run.environment,
+        )
+
+    def _failed(self, error: Exception) -> str:
+        self.failures += 1
+        log.warning("not recorded: %s: %s", type(error).__name__, error, exc_info=error)
+        said = f"not recorded: {redact_text(str(error)) or type(error).__name__}"
+        if self.failures >= FAILURES_TO_OFF:
+            self.off = True
+            self._instruments.uninstall()
+            said += f"; {self.failures} cells in a row failed to be recorded, so tracking is off now"
+        return said

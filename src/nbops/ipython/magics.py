@@ -1,0 +1,175 @@
+"""``%nbops`` and ``%%track``. They parse, call one function, and print its answer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.error import UsageError as ShellUsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+
+from nbops.capture.current import open_session
+from nbops.core.errors import NbopsError, UsageError, suggestion
+from nbops.ipython.hooks import CellHooks
+from nbops.ipython.track_line import USAGE, parse
+from nbops.workspace import Workspace, open_workspace
+
+CARDS = ("full", "line", "off")
+
+
+@magics_class
+class NbopsMagics(Magics):
+    """The commands by name; each takes its words and returns the text to print."""
+
+    def __init__(self, shell: Any, hooks: CellHooks) -> None:
+        super().__init__(shell)
+        self.hooks = hooks
+        self.commands: dict[str, tuple[str, Callable[[list[str]], str]]] = {
+            "auto": ("auto on|off", self._auto),
+            "card": ("card full|line|off", self._card),
+            "diff": ("diff RUN RUN", self._diff),
+            "off": ("off", self._off),
+            "on": ("on", self._on),
+            "runs": ("runs", self._runs),
+            "show": ("show [RUN]", self._show),
+        }
+
+    @line_magic
+    def nbops(self, line: str) -> None:
+        """Steer the tracking of this notebook, and look at what was recorded.
+
+        ::
+
+            %nbops auto on|off         track every cell, or only those marked %%track
+            %nbops off                 track nothing
+            %nbops on                  track again
+            %nbops card full|line|off  how a tracked cell's card is drawn
+            %nbops runs                the last runs
+            %nbops show [RUN]          one run; by default the last
+            %nbops diff RUN RUN        how two runs differ
+        """
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise ShellUsageError(f"%nbops {line}: {error}") from None
+        if not words:
+            print(self._usage())  # noqa: T201  (the answer of a magic)
+            return
+        name, *rest = words
+        try:
+            if name not in self.commands:
+                raise UsageError(f"%nbops {name}: unknown{suggestion(name, self.commands)}\n{self._usage()}")
+            print(self.commands[name][1](rest))  # noqa: T201
+        except NbopsError as error:
+            raise ShellUsageError(str(error)) from None
+
+    @cell_magic
+    def track(self, line: str, cell: str) -> None:
+        """Record what this cell reads, with which parameters, and what comes out.
+
+        ::
+
+            %%track [NAME] [-t TAG …]
+
+        With a NAME each execution is a run of its own, listed by ``%nbops runs``; without one the cell is recorded
+        under the notebook's session. The cell itself runs as it would without this line.
+        """
+        # An input transformer has blanked the line before IPython sees it; what comes here could not be read.
+        try:
+            parse(line)
+        except UsageError as error:
+            raise ShellUsageError(str(error)) from None
+        if not cell.strip():
+            raise ShellUsageError(f"%%track: there is nothing below it to run; use {USAGE} as a cell's first line")
+        raise ShellUsageError("%%track must be the first line of a cell (only %%time and %%capture may stand above it)")
+
+    def _auto(self, words: list[str]) -> str:
+        self.hooks.auto = _choice("auto", words, ("on", "off")) == "on"
+        if self.hooks.auto:
+            self._on([])
+            return "nbops: every cell is tracked from the next one on"
+        return "nbops: only cells marked %%track are tracked"
+
+    def _off(self, words: list[str]) -> str:
+        _none("off", words)
+        self.hooks.off = True
+        return "nbops: nothing is tracked; '%nbops on' tracks again"
+
+    def _on(self, words: list[str]) -> str:
+        _none("on", words)
+        self.hooks.off = False
+        session = open_session()
+        if session is not None:
+            session.turn_on()
+        return f"nbops: {'every cell is' if self.hooks.auto else 'cells marked %%track are'} tracked"
+
+    def _card(self, words: list[str]) -> str:
+        self.hooks.card = _choice("card", words, CARDS)
+        return f"nbops: card {self.hooks.card}"
+
+    def _runs(self, words: list[str]) -> str:
+        from nbops.render.runs import listed
+        from nbops.store import records, runs
+
+        _none("runs", words)
+        store = self._workspace().store
+        found = runs.listed(store, limit=20)
+        return listed(found, records.latest_metrics(store, [r.id for r in found]))
+
+    def _show(self, words: list[str]) -> str:
+        from nbops.render.runs import shown
+        from nbops.store import records, runs
+
+        store = self._workspace().store
+        if len(words) > 1:
+            raise UsageError(f"%nbops show takes one run, got {len(words)}: {' '.join(words)!r}")
+        last = runs.listed(store, limit=1) if not words else [runs.get(store, words[0])]
+        if not last:
+            return "nbops: nothing has been recorded yet"
+        run = last[0]
+        return shown(
+            run=run,
+            params=runs.params(store, run.id),
+            metrics=records.metrics(store, run.id),
+            records=records.of_run(store, run.id),
+            children=runs.children(store, run.id),
+        )
+
+    def _diff(self, words: list[str]) -> str:
+        from nbops.render.runs import Side, diff, diff_text
+        from nbops.store import records, runs
+
+        if len(words) != 2:
+            raise UsageError(f"%nbops diff takes two runs, got {len(words)}; '%nbops runs' lists them")
+        store = self._workspace().store
+        sides = []
+        for word in words:
+            run = runs.get(store, word)
+            sides.append(
+                Side(
+                    run=run,
+                    params=runs.params(store, run.id),
+                    metrics=records.latest_metrics(store, [run.id])[run.id],
+                    records=tuple(records.of_run(store, run.id)),
+                )
+            )
+        return diff_text(diff(*sides))
+
+    def _workspace(self) -> Workspace:
+        session = open_session()
+        return session.workspace if session is not None else open_workspace(self.hooks.start_folder())
+
+    def _usage(self) -> str:
+        return "usage: " + " · ".join(f"%nbops {usage}" for usage, _ in self.commands.values())
+
+
+def _choice(command: str, words: list[str], choices: tuple[str, ...]) -> str:
+    if len(words) == 1 and words[0] in choices:
+        return words[0]
+    raise UsageError(f"%nbops {command} takes one of {', '.join(choices)}; got {' '.join(words)!r}")
+
+
+def _none(command: str, words: list[str]) -> None:
+    if words:
+        raise UsageError(f"%nbops {command} takes nothing more; got {' '.join(words)!r}")
