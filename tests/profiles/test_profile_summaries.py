@@ -191,3 +191,13 @@ def test_a_real_table_of_mixed_columns(data_dir: Path) -> None:
         if column.complete:
             assert dict(column.values) == series.dropna().value_counts().to_dict()
     assert Profile.from_bytes(profile.to_bytes()) == profile
+
+
+def test_numbers_at_the_edge_of_what_floats_hold() -> None:
+    column = one(pa.array([1.7e308, -1.7e308, 1e300] * 200))
+    assert column.m2 == np.inf and (column.minimum, column.maximum) == (-1.7e308, 1.7e308)
+    assert column.quantiles([0.1, 0.5, 0.9]).tolist() == [-1.7e308, 1e300, 1.7e308]
+
+
+def test_a_repr_shows_no_values() -> None:
+    assert "Boston" not in repr(profile_table({"city": ["Boston", "Salem"]}))

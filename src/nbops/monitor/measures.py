@@ -134,14 +134,16 @@ def ks_noise(n_reference: int, n_current: int, chance: float) -> float:
 def wasserstein(reference: ColumnProfile, current: ColumnProfile) -> float:
     """Wasserstein-1 distance in reference standard deviations: how far values moved, on average.
 
-    The area between the distribution functions (Vallender 1974). A reference that never varied makes it 0
-    or infinity.
+    The area between the distribution functions (Vallender 1974). A reference that never varied (or whose
+    variance is beyond all numbers) makes it 0 or infinity.
     """
     import numpy as np
 
     points, f, g = _distribution_functions(reference, current)
-    distance = float((np.abs(f - g)[:-1] * np.diff(points)).sum())
-    if not reference.std:
+    gaps = np.abs(f - g)[:-1]
+    with np.errstate(over="ignore"):
+        distance = float((gaps[gaps > 0] * np.diff(points)[gaps > 0]).sum())
+    if not reference.std or np.isinf(reference.std):
         return 0.0 if distance == 0 else float("inf")
     return distance / reference.std
 

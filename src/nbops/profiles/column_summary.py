@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -105,9 +106,10 @@ class ColumnSummary:
             return
         values = x if self.type == "number" else array.to_numpy()
         self._widen_range(values.min().item(), values.max().item())
-        mean = float(x.mean())
-        deviations = x - mean
-        self._merge_moments(len(x), mean, float(deviations @ deviations))
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e154 squares are infinite, and said to be
+            mean = float(x.mean())
+            deviations = x - mean
+            self._merge_moments(len(x), mean, float(deviations @ deviations))
         if self.values.complete:
             counted = array.value_counts()
             self._add_counted(counted.field("values"), counted.field("counts").to_numpy())
@@ -159,10 +161,11 @@ class ColumnSummary:
     def _merge_moments(self, n: int, mean: float, m2: float) -> None:
         """The pairwise update of Chan, Golub & LeVeque (1983)."""
         total = self.n + n
-        apart = mean - self.mean
-        self.mean += apart * n / total
-        self.m2 += m2 + apart * apart * self.n * n / total
-        self.n = total
+        if self.n:
+            apart = mean - self.mean
+            mean = self.mean + apart * (n / total)
+            m2 += self.m2 + apart * apart * (self.n * (n / total))
+        self.n, self.mean, self.m2 = total, mean, float("inf") if math.isnan(m2) else m2
 
     def merge(self, other: ColumnSummary) -> None:
         """Take in another part of the same column."""

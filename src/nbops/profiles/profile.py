@@ -136,7 +136,10 @@ class ColumnProfile:
         position = wanted * (rows - 1)
         low = np.searchsorted(ends, np.floor(position), side="right")
         high = np.searchsorted(ends, np.ceil(position), side="right")
-        result = points[low] + (position - np.floor(position)) * (points[high] - points[low])
+        part = position - np.floor(position)
+        # equal neighbours must give just their value: bins are cut there
+        with np.errstate(over="ignore"):
+            result = np.where(part == 0, points[low], points[low] + part * (points[high] - points[low]))
         result = np.where(wanted == 0, float(self.minimum or 0), result)
         return np.where(wanted == 1, float(self.maximum or 0), result)
 
