@@ -107,8 +107,8 @@ def simulated(seed: int = 0) -> pd.DataFrame:
 
     random = np.random.default_rng(seed)
     hours = pd.date_range("2011-01-01", "2012-12-31 23:00", freq="h")
-    day, hour = hours.dayofyear.to_numpy(), hours.hour.to_numpy()
-    weekday = ((hours.dayofweek + 1) % 7).to_numpy()
+    day, hour = hours.day_of_year.to_numpy(), hours.hour.to_numpy()
+    weekday = ((hours.day_of_week + 1) % 7).to_numpy()
     working = ((weekday >= 1) & (weekday <= 5)).astype(int)
     season = 0.5 - 0.28 * np.cos(2 * np.pi * (day - 20) / 365)
     daily = np.repeat(random.normal(0, 0.06, len(hours) // 24), 24)
@@ -154,7 +154,9 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     months = frame["dteday"].str[:7].nunique()
     if months < 9:
         raise InputDataError(f"{where} has {months} months; the loop needs at least nine (six to train on, then some)")
-    return frame[list(COLUMNS)]
+    frame = frame[list(COLUMNS)]
+    # One row of a copy in circulation has a control character before its number ("\x1160").
+    return frame.assign(instant=frame["instant"].astype(str).str.replace(r"\D", "", regex=True).astype("int64"))
 
 
 def _cache() -> Path:

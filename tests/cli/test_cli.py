@@ -1,0 +1,131 @@
+"""The command line as its user meets it: the list of commands, errors in one sentence, JSON everywhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from nbops.cli.main import main  # noqa: F401  registers the commands
+from nbops.cli.program import SECTIONS, program
+
+COMMANDS = {
+    "init": set(),
+    "demo": set(),
+    "doctor": set(),
+    "verify": set(),
+    "run": set(),
+    "pipeline": {"run", "show", "status"},
+    "runs": {"list", "show", "diff"},
+    "promote": set(),
+    "rollback": set(),
+    "models": {"list", "show", "history"},
+    "deployments": {"list", "show", "add"},
+    "score": set(),
+    "labels": {"add", "list"},
+    "drift": set(),
+    "alerts": set(),
+    "tick": set(),
+    "decisions": set(),
+}
+WRITING = {"init", "demo", "run", "pipeline run", "deployments add"}
+
+
+def nbops(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from nbops.cli.main import main; main()", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "nbops.toml").touch()
+    return tmp_path
+
+
+def leaves() -> dict[str, click.Command]:
+    found = {}
+    for name, command in program.commands.items():
+        if isinstance(command, click.Group):
+            found |= {f"{name} {sub}": c for sub, c in command.commands.items()}
+        else:
+            found[name] = command
+    return found
+
+
+def test_the_commands_are_these_and_each_has_a_heading() -> None:
+    have = {n: set(c.commands) if isinstance(c, click.Group) else set() for n, c in program.commands.items()}
+    assert have == COMMANDS
+    assert sorted(sum(SECTIONS.values(), [])) == sorted(COMMANDS)
+
+
+def test_every_reading_command_speaks_json() -> None:
+    for name, command in leaves().items():
+        options = {o for p in command.params for o in p.opts}
+        assert ("--json" in options) == (name not in WRITING), name
+        assert command.help, name
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["runs", "show", "zz"], 2, "there is no run 'zz'"),
+        (["models", "show", "nothing"], 2, "there is no model 'nothing'"),
+        (["verify", "nothing.ipynb"], 2, "nothing.ipynb"),
+        (["run", "nothing.ipynb"], 2, "nothing.ipynb"),
+        (["promote", "nothing.ipynb", "--name", "x"], 2, "nothing.ipynb"),
+        (["score", "nothing", "--input", "x.csv", "--output", "o"], 2, "there is no deployment 'nothing'"),
+        (["drift", "nothing"], 2, "there is no deployment 'nothing'"),
+        (["pipeline", "run"], 2, "pipeline"),
+        (["run", "x.ipynb", "-p", "novalue"], 2, "write it as -p name=value"),
+        (["models", "history", "x", "--at", "soon"], 2, "there is no model 'x'"),
+        (["nonsense"], 2, "No such command 'nonsense'"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_its_exit_code(project: Path, words: list[str], code: int, sentence: str) -> None:
+    done = nbops(project, *words)
+    assert done.returncode == code, done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / ".nbops").exists(), "asking makes nothing"
+
+
+@pytest.mark.parametrize("words", [["runs"], ["models"], ["deployments"], ["alerts"], ["decisions"], ["pipeline"]])
+def test_an_empty_project_says_what_to_do(project: Path, words: list[str]) -> None:
+    assert "no " in nbops(project, *words).stdout
+    answer = json.loads(nbops(project, *words, "--json").stdout)
+    assert answer in ([], {})
+
+
+def test_init_makes_a_project_once(tmp_path: Path) -> None:
+    done = nbops(tmp_path, "init")
+    assert done.returncode == 0, done.stderr
+    assert ".nbops/" in (tmp_path / ".gitignore").read_text().splitlines()
+    again = nbops(tmp_path, "init")
+    assert again.returncode == 2
+    assert "there already" in again.stderr
+
+
+def test_doctor_says_which_store_and_why(project: Path) -> None:
+    done = nbops(project, "doctor")
+    assert done.returncode == 0, done.stderr
+    assert "nearest nbops.toml" in done.stdout
+    assert "survives kill -9" in done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom nbops.cli.main import main\nsys.argv = ['nbops', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('pandas', 'numpy', 'sklearn', 'papermill', 'nbformat', 'pyarrow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
