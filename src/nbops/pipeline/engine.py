@@ -25,6 +25,7 @@ from nbops.notebook import files
 from nbops.pipeline.failures import first_failure
 from nbops.pipeline.handover import INPUTS
 from nbops.pipeline.step_run import StepContext, close_step, open_step
+from nbops.store import records
 from nbops.workspace import open_workspace
 
 log = logging.getLogger("nbops")
@@ -84,6 +85,7 @@ class NbopsEngine:
         error: str | None = None
         try:
             execute(execution, kernel_name, _environment(step), **kwargs)
+            execution.sentence = execution.sentence or _unrecorded(step, nb)
             failure = first_failure(nb)
             status, error = (RunStatus.FAILED, failure.error) if failure else (RunStatus.COMPLETED, None)
         except KeyboardInterrupt:
@@ -111,6 +113,14 @@ def _unasked(input_path: Any, params: Mapping[str, Any], require_tracking: bool)
     ws = open_workspace(notebook if notebook.exists() else None)
     run = open_step(ws, notebook, params=params, parent=os.environ.get("NBOPS_RUN_ID"))
     return StepContext(workspace=ws, run=run, notebook=notebook.absolute(), require_tracking=require_tracking)
+
+
+def _unrecorded(step: StepContext, nb: Any) -> str | None:
+    """The extension was there, but nothing of it reached the store (which it then said in the kernel's log)."""
+    ran = any(cell.cell_type == "code" and cell.execution_count for cell in nb.cells)
+    if ran and records.next_seq(step.workspace.store, step.run.id) == 0:
+        return "step ran untracked: no cell was recorded by the kernel; 'nbops doctor' checks the store"
+    return None
 
 
 def _environment(step: StepContext) -> dict[str, str]:

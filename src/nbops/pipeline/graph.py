@@ -14,7 +14,7 @@ from nbops.core.errors import NotebookError, SettingsError, UnknownNameError, su
 from nbops.settings import FILE, Pipeline, Settings, Step
 
 
-def find_pipeline(settings: Settings, name: str | None) -> tuple[str, Pipeline]:
+def chosen(settings: Settings, name: str | None) -> tuple[str, Pipeline]:
     """The pipeline of that name; the only one, if no name is given.
 
     Raises
@@ -33,8 +33,8 @@ def find_pipeline(settings: Settings, name: str | None) -> tuple[str, Pipeline]:
     return name, known[name]
 
 
-def ordered(pipeline: Pipeline, name: str = "") -> list[tuple[str, tuple[str, ...]]]:
-    """The steps in the order they run, each with the steps it directly needs; otherwise as they are written.
+def order(pipeline: Pipeline, name: str = "") -> list[str]:
+    """The steps in the order they run: each after those it needs, otherwise as they are written.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def ordered(pipeline: Pipeline, name: str = "") -> list[tuple[str, tuple[str, ..
     steps = pipeline.steps
     if not steps:
         raise SettingsError(f"{FILE}: the pipeline {name!r} has no steps")
-    needs = {step: _needs(step, steps, name) for step in steps}
+    needed = needs(pipeline, name)
     done: list[str] = []
 
     def visit(step: str, path: tuple[str, ...]) -> None:
@@ -55,26 +55,37 @@ def ordered(pipeline: Pipeline, name: str = "") -> list[tuple[str, tuple[str, ..
                 " one of them must do without"
             )
         if step not in done:
-            for needed in needs[step]:
-                visit(needed, (*path, step))
+            for before in needed[step]:
+                visit(before, (*path, step))
             done.append(step)
 
     for step in steps:
         visit(step, ())
-    return [(step, needs[step]) for step in done]
+    return done
 
 
-def ancestors(order: list[tuple[str, tuple[str, ...]]], step: str) -> list[str]:
-    """Every step that comes before `step` by need, in order."""
-    needs = dict(order)
+def needs(pipeline: Pipeline, name: str = "") -> dict[str, tuple[str, ...]]:
+    """{step: the steps it directly needs}.
+
+    Raises
+    ------
+    SettingsError
+        If a step says that it needs one that isn't there.
+    """
+    return {step: _needs(step, pipeline.steps, name) for step in pipeline.steps}
+
+
+def before(pipeline: Pipeline, step: str) -> list[str]:
+    """Every step that must have run before `step`, in order."""
+    needed = needs(pipeline)
     found: set[str] = set()
     todo = [step]
     while todo:
-        for needed in needs[todo.pop()]:
-            if needed not in found:
-                found.add(needed)
-                todo.append(needed)
-    return [name for name, _ in order if name in found]
+        for one in needed[todo.pop()]:
+            if one not in found:
+                found.add(one)
+                todo.append(one)
+    return [one for one in order(pipeline) if one in found]
 
 
 def notebooks(pipeline: Pipeline, root: Path) -> dict[str, Path]:
@@ -96,7 +107,7 @@ def notebooks(pipeline: Pipeline, root: Path) -> dict[str, Path]:
     return found
 
 
-def makers(pipeline: Pipeline, wanted: str) -> list[str]:
+def made_by(pipeline: Pipeline, wanted: str) -> list[str]:
     """The steps that declare an output that the input `wanted` names or matches."""
     return [s for s, spec in pipeline.steps.items() if any(_meets(wanted, made) for made in spec.outputs)]
 

@@ -111,6 +111,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     def _untracked(self) -> str | None:
         """Why the kernel isn't tracked, as one sentence; None if all is well."""
         spec = self.km.kernel_spec
+        if os.environ.get("NBOPS_DISABLED") == "1":
+            return "step ran untracked: NBOPS_DISABLED is set"
         if spec.language.lower() != "python":
             return f"step ran untracked: the kernel {self.kernel_name!r} speaks {spec.language}, nbops tracks Python"
         if EXTENSION not in self.extra_arguments:

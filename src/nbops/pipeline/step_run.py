@@ -112,10 +112,11 @@ def add_detail(ws: Workspace, run_id: str, detail: Mapping[str, Any], *, cache_k
     return run
 
 
-def keepable(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as they may be stored: redacted, and as text where they have no canonical form (a YAML date)."""
+def keepable(params: Mapping[str, Any], *, secret: bool = True) -> dict[str, Any]:
+    """Parameters as they may be stored: redacted (unless `secret` is false: to be digested only), and as text
+    where they have no canonical form (a YAML date)."""
     kept = {}
-    for key, value in redact(dict(params)).items():
+    for key, value in (redact(dict(params)) if secret else params).items():
         try:
             canonical(value)
         except NotCanonicalError:

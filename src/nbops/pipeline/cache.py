@@ -1,0 +1,274 @@
+"""Must a step run again? A step is skipped when a completed run of it had the same code, parameters, inputs and
+environment, and everything else it is known to have read is unchanged too. Either way it is said why.
+
+What a run stood on is kept with it (``detail["cache"]``), part by part, so that the next one can say which part
+changed. The key is the digest of the parts that are known before a run; the packages and files that a run turned
+out to use are compared with those of the run that would stand for it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache as memoized
+from pathlib import Path
+from typing import Any
+
+from nbops.core.canonical import digest
+from nbops.core.errors import CorruptArtifactError, UnknownNameError
+from nbops.core.runs import Run, RunKind, RunStatus
+from nbops.fingerprints.fingerprint import fingerprint
+from nbops.notebook import code, files, parameters
+from nbops.pipeline.step_run import keepable
+from nbops.settings import Step
+from nbops.store import records, runs
+from nbops.store.artifacts import digest_of
+from nbops.workspace import Workspace, relative
+
+PARTS = {
+    "code": "the code",
+    "modules": "the local module",
+    "params": "the parameter",
+    "inputs": "the input",
+    "handovers": "the handed-on value",
+    "environment": "the environment",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`hit` is the completed run that stands for a new one; None: the step must run. `why` says why."""
+
+    key: str
+    parts: Mapping[str, Mapping[str, Any]]
+    hit: Run | None
+    why: str
+
+
+def verdict(
+    ws: Workspace,
+    name: str,
+    spec: Step,
+    notebook: Path,
+    *,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    handovers: Mapping[str, str],
+    forced: str = "",
+) -> Verdict:
+    """Whether a step must run.
+
+    Parameters
+    ----------
+    params, inputs, handovers
+        As the step would get them: checked values, {relative path: file}, {name: digest}.
+    forced : str
+        Why it must run whatever changed; empty if it need not.
+    """
+    parts, key = parts_and_key(ws, notebook, params=params, inputs=inputs, handovers=handovers)
+
+    def must_run(why: str) -> Verdict:
+        return Verdict(key=key, parts=parts, hit=None, why=why)
+
+    if forced:
+        return must_run(forced)
+    if spec.cache is False:
+        return must_run("nbops.toml says cache = false")
+    if spec.cache is None:
+        outside = _outside(ws, notebook)
+        if outside:
+            return must_run(f"{outside}; cache = true in nbops.toml declares it harmless")
+    found = runs.by_cache_key(ws.store, key)
+    if found is None:
+        return must_run(_difference(ws, name, notebook, parts))
+    against = _speaks_against(ws, found, spec, inputs)
+    if against:
+        return must_run(against)
+    return Verdict(key=key, parts=parts, hit=found, why=f"nothing changed since run {found.id[:6]}")
+
+
+def parts_and_key(
+    ws: Workspace,
+    notebook: Path,
+    *,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    handovers: Mapping[str, str],
+) -> tuple[dict[str, dict[str, Any]], str]:
+    """What a run of the notebook would stand on now, part by part, and its digest."""
+    read = files.read(notebook)
+    modules = {relative(ws, path): _code_of(path) for path in _modules(ws, read)}
+    chosen = dict(params)
+    if read.language in (None, "python"):
+        chosen = parameters.values(parameters.schema(read), params)  # defaults too: the code's digest leaves them out
+    parts: dict[str, dict[str, Any]] = {
+        "code": {relative(ws, notebook): code.notebook_code_digest(read)},
+        "modules": modules,
+        "params": chosen,
+        "inputs": {path: digest_of(file) for path, file in inputs.items()},
+        "handovers": dict(handovers),
+        "environment": {"Python": platform.python_version(), "kernel": read.kernel or ""},
+    }
+    key = digest(parts | {"params": keepable(chosen, secret=False)})
+    return parts | {"params": keepable(chosen)}, key
+
+
+def used_packages(run: Run) -> dict[str, str]:
+    """The versions, as installed here and now, of the packages that the run's kernel had imported."""
+    packages = run.environment.get("packages", {})
+    return {name: version for name in packages if (version := _installed(name))}
+
+
+def restore(ws: Workspace, outputs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Bring back the files a step made, where they are missing or changed.
+
+    Raises
+    ------
+    CorruptArtifactError, UnknownNameError
+    """
+    for path, made in outputs.items():
+        target = ws.root / path
+        if made["kind"] == "file" and not _same(target, made["digest"]):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside = target.with_name(f".{target.name}.nbops")
+            try:
+                beside.write_bytes(ws.artifacts.read_bytes(made["digest"]))
+                beside.replace(target)
+            finally:
+                beside.unlink(missing_ok=True)
+
+
+def _speaks_against(ws: Workspace, run: Run, spec: Step, inputs: Mapping[str, Path]) -> str:
+    """Why a run with the same key can't stand for a new one; empty if it can."""
+    kept = run.detail["cache"]
+    for package, version in kept.get("packages", {}).items():
+        now = _installed(package)
+        if now != version:
+            return f"{package} {version} became {now or 'missing'}"
+    if not spec.cache:
+        if "tracking" in run.detail:
+            return "its last run was untracked, so what it read isn't known"
+        found = records.of_run(ws.store, run.id)
+        outside = sorted({what for record in found for what in record.uncacheable})
+        if outside:
+            used = _WORDS.get(outside[0], outside[0])
+            return f"its last run used {used}; cache = true in nbops.toml declares it harmless"
+        wrote: set[str] = set()
+        for record in found:
+            for use in record.files:
+                if use.mode == "write":
+                    wrote.add(use.path)
+                elif use.path not in wrote and use.path not in inputs:
+                    changed = _changed(ws, use.path, use.digest)
+                    if changed:
+                        return changed
+    for path, made in run.detail.get("outputs", {}).items():
+        if made["kind"] == "file" and not _same(ws.root / path, made["digest"]):
+            if not made["kept"]:
+                return f"its output {path} is gone or changed, and was too large to be kept (store.keep_under_mb)"
+            try:
+                ws.artifacts.verified(made["digest"])
+            except (CorruptArtifactError, UnknownNameError):
+                return f"its output {path} is gone or changed, and what was kept of it is damaged or gone"
+    return ""
+
+
+def _outside(ws: Workspace, notebook: Path) -> str:
+    """What the code's text says it depends on besides its files; empty if nothing."""
+    read = files.read(notebook)
+    for hint in code.reads_outside(read):
+        return f"cell {hint.cell + 1} uses {_WORDS.get(hint.reason, hint.reason)} ({hint.what})"
+    for path in _modules(ws, read):
+        if path.suffix == ".py":
+            for hint in code.reads_outside(path.read_text(encoding="utf-8", errors="replace")):
+                where = f"{relative(ws, path)}, line {hint.line},"
+                return f"{where} uses {_WORDS.get(hint.reason, hint.reason)} ({hint.what})"
+    return ""
+
+
+def _modules(ws: Workspace, read: files.Notebook) -> tuple[Path, ...]:
+    return code.local_modules(read, read.path.absolute().parent, ws.root)
+
+
+def _code_of(path: Path) -> str:
+    """What a file of code says: a comment changes nothing in a Python file."""
+    if path.suffix == ".py":
+        return code.code_digest(path.read_text(encoding="utf-8", errors="replace"))
+    if path.suffix == ".ipynb":
+        return code.notebook_code_digest(files.read(path))
+    return digest_of(path)
+
+
+_WORDS = {
+    "url": "a URL",
+    "database": "a database",
+    "clock": "the time of day",
+    "random": "unseeded random numbers",
+}
+
+
+def _changed(ws: Workspace, path: str, was: str | None) -> str:
+    file = ws.root / path
+    if was is None:
+        return f"it read {path}, of which no fingerprint was taken; declare it as an input"
+    if not file.is_file():
+        return f"{path}, which it read, is gone"
+    return "" if fingerprint(file).digest == was else f"{path}, which it read, has changed"
+
+
+def _difference(ws: Workspace, name: str, notebook: Path, parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """In words, what is other than at the step's last completed run."""
+    earlier = runs.listed(
+        ws.store,
+        kinds=[RunKind.STEP],
+        status=RunStatus.COMPLETED,
+        notebook=relative(ws, notebook),
+        name=name,
+        limit=1,
+    )
+    if not earlier:
+        return "it has not completed before"
+    cache = earlier[0].detail.get("cache")
+    if not cache:
+        return "its last run was not made for the cache"
+    said = []
+    for part, words in PARTS.items():
+        was, now = cache["parts"].get(part, {}), parts[part]
+        for key in sorted({*was, *now}):
+            if was.get(key) == now.get(key):
+                continue
+            if part == "code":
+                said.append("the code changed")
+            elif part in ("params", "environment"):
+                what = f"the parameter {key}" if part == "params" else key
+                said.append(f"{what}: {was.get(key, 'default')!r} became {now.get(key, 'default')!r}")
+            else:
+                how = "is new" if key not in was else "is gone" if key not in now else "changed"
+                said.append(f"{words} {key} {how}")
+    more = f" and {len(said) - 3} more changes" if len(said) > 3 else ""
+    return "; ".join(said[:3]) + more if said else "its last run is not whole in the store"
+
+
+def _same(file: Path, digest: str) -> bool:
+    return file.is_file() and digest_of(file) == digest
+
+
+@memoized
+def _distributions() -> Mapping[str, list[str]]:
+    from importlib import metadata
+
+    return metadata.packages_distributions()
+
+
+@memoized
+def _installed(package: str) -> str | None:
+    """The version of the distribution that brings a top-level package."""
+    from importlib import metadata
+
+    for name in (package, *_distributions().get(package, ())):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
