@@ -64,7 +64,7 @@ def leaves() -> dict[str, click.Command]:
 def test_the_commands_are_these_and_each_has_a_heading() -> None:
     have = {n: set(c.commands) if isinstance(c, click.Group) else set() for n, c in program.commands.items()}
     assert have == COMMANDS
-    assert sorted(sum(SECTIONS.values(), [])) == sorted(COMMANDS)
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(COMMANDS)
 
 
 def test_every_reading_command_speaks_json() -> None:

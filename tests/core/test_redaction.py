@@ -39,7 +39,9 @@ def test_an_ordinary_text_stays(text: str) -> None:
     assert redact_text(text) == text
 
 
-@pytest.mark.parametrize("name", ["password", "db_password", "API_KEY", "apiKey", "access_token", "secret", "PWD", "dsn"])
+@pytest.mark.parametrize(
+    "name", ["password", "db_password", "API_KEY", "apiKey", "access_token", "secret", "PWD", "dsn"]
+)
 def test_a_secret_by_name(name: str) -> None:
     assert secret_name(name)
     assert redact({name: "x"}) == {name: REDACTED}

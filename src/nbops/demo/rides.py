@@ -155,8 +155,10 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     if months < 9:
         raise InputDataError(f"{where} has {months} months; the loop needs at least nine (six to train on, then some)")
     frame = frame[list(COLUMNS)]
-    # One row of a copy in circulation has a control character before its number ("\x1160").
-    return frame.assign(instant=frame["instant"].astype(str).str.replace(r"\D", "", regex=True).astype("int64"))
+    if frame["instant"].dtype.kind != "i":
+        # A copy in circulation has a damaged byte in one number; it is the row's position, counted from 1.
+        frame = frame.assign(instant=range(1, len(frame) + 1))
+    return frame
 
 
 def _cache() -> Path:
