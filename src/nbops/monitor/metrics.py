@@ -112,10 +112,16 @@ def degraded(metrics: Mapping[str, float], metric: str, reference: float, bound:
         Its value when the model was accepted.
     bound : float
         A multiple, such as 1.3.
+
+    Raises
+    ------
+    SettingsError
+        For a metric that is never realised here.
     """
+    asked = bound * as_error(metric, reference)
     if metric not in metrics:
         return None
-    seen, asked = as_error(metric, metrics[metric]), bound * as_error(metric, reference)
+    seen = as_error(metric, metrics[metric])
     if not seen > asked:
         return None
     was = f"{metrics[metric]:.4g} against {reference:.4g} at acceptance"
