@@ -243,7 +243,7 @@ def _plain(kind: Kind, value: Any) -> Any:
 def _read(base: str, text: str) -> Any:
     """A text as a value of a base type; ValueError if it is none."""
     if base == "str":
-        return text
+        return str(text)
     if base == "int":
         return int(text)
     if base == "float":
@@ -262,7 +262,7 @@ def _read(base: str, text: str) -> Any:
 
 def _checked(base: str, value: Any) -> Any:
     """A value that is no text, if it is of the base type; numpy's scalars come back as Python's."""
-    truth = isinstance(value, bool) or type(value).__name__ == "bool_"
+    truth = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
     if base == "bool" and truth:
         return bool(value)
     if base == "int" and isinstance(value, numbers.Integral) and not truth:
@@ -324,8 +324,10 @@ def _python(text: str) -> Any:
 
 def _carried(value: Any) -> Any:
     """A value of any type that papermill can inject."""
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if value is None or type(value) in (str, bool, int, float):
         return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, (list, tuple)):
         return [_carried(item) for item in value]
     if isinstance(value, (set, frozenset)):

@@ -60,8 +60,7 @@ def literals(source: str) -> dict[str, Any]:
             return {}
         for name in walk.writes | walk.mutates | walk.deletes:
             found.pop(name, None)
-            if bound.get(name, _UNKNOWN) is not _UNKNOWN:
-                found[name] = bound[name]
+        found |= {name: value for name, value in bound.items() if value is not _UNKNOWN and name not in walk.deletes}
     return found
 
 
