@@ -6,16 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-REQUIRE_ALL = os.environ.get("NBOPS_REQUIRE_ALL") == "1"
-
-
-def missing(what: str) -> None:
-    """Skip loudly; where everything is required (CI), fail."""
-    if REQUIRE_ALL:
-        pytest.fail(f"{what} is missing and NBOPS_REQUIRE_ALL=1")
-    pytest.skip(f"SKIPPED, NOT CHECKED: {what} is missing")
-
+from needs import missing
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
