@@ -1,0 +1,78 @@
+"""``papermill --engine nbops`` on a notebook that has never heard of nbops: what it outputs is what plain
+papermill outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from nbops.core.runs import RunKind, RunStatus
+from nbops.notebook.embedded import MIME
+from nbops.store import records, runs
+
+CELLS = (
+    "# parameters\nmonth = 1",
+    "import sys\nprint('out', month); print('err', file=sys.stderr)",
+    "from IPython.display import HTML, display\ndisplay(HTML('<b>b</b>'))\nmonth + 1",
+    "h = display('first', display_id='d')\nh.update('second')",
+    "%%capture held\nprint('hidden')",
+    "import pandas as pd\nframe = pd.DataFrame({'x': [month, 2]})\nframe",
+    "from IPython.display import clear_output\nprint('old')\nclear_output(wait=True)\nprint('new')",
+    "print(sorted(n for n in globals() if not n.startswith('_')), In[-2][:10], len(In))",
+    "await __import__('asyncio').sleep(0)\nget_ipython().execution_count",
+    "def f():\n    return 1 / 0\nf()",
+    "print('never')",
+)
+
+
+def papermill(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NBOPS_")}
+    return subprocess.run(
+        [sys.executable, "-m", "papermill", "--no-progress-bar", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+def outputs(path: Path) -> list[Any]:
+    """Counts and outputs of every cell, without our own."""
+    found = []
+    for cell in json.loads(path.read_text())["cells"]:
+        own = [o for o in cell.get("outputs", ()) if MIME in o.get("data", {})]
+        rest = [o for o in cell.get("outputs", ()) if o not in own]
+        found.append((cell["source"], cell.get("execution_count"), rest))
+    return found
+
+
+def ours(path: Path) -> list[int]:
+    cells = json.loads(path.read_text())["cells"]
+    return [sum(MIME in o.get("data", {}) for o in c.get("outputs", ())) for c in cells]
+
+
+def test_outputs_are_those_of_plain_papermill(project):
+    source = str(project.notebook("a.ipynb", *CELLS))
+    plain, tracked = project.root / "plain.ipynb", project.root / "tracked.ipynb"
+    first = papermill(source, str(plain), "-p", "month", "3")
+    second = papermill("--engine", "nbops", source, str(tracked), "-p", "month", "3")
+    assert (first.returncode, second.returncode) == (1, 1)
+    assert "ZeroDivisionError" in second.stderr
+    assert outputs(tracked) == outputs(plain)
+    assert sum(ours(tracked)) >= 3
+    assert sum(ours(plain)) == 0
+
+    # the run was recorded in the workspace of the notebook's folder, and every cell that ran is in it
+    ws = project.ws()
+    (run,) = runs.listed(ws.store)
+    assert (run.kind, run.status, run.notebook) == (RunKind.STEP, RunStatus.FAILED, "a.ipynb")
+    assert run.error == "ZeroDivisionError: division by zero"
+    assert runs.params(ws.store, run.id)["month"] == 3
+    found = records.of_run(ws.store, run.id)
+    assert len(found) == len(CELLS)  # one more for the injected parameters, one less for the cell never reached
+    assert found[-1].status == "error"
+    assert len(records.artifacts(ws.store, run.id, "notebook")) == 1

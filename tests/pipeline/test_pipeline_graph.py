@@ -1,0 +1,123 @@
+"""The order of steps, and every way a description of a pipeline can be wrong. No kernel is started here."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbops.core.errors import InputDataError, NotebookError, ParameterError, SettingsError, UnknownNameError
+from nbops.pipeline import graph
+from nbops.pipeline.run import run_pipeline
+from nbops.settings import Pipeline, Settings, Step
+from nbops.store import runs
+
+
+def pipeline(**steps: dict) -> Pipeline:
+    return Pipeline(steps={name: Step(notebook=f"{name}.ipynb", **how) for name, how in steps.items()})
+
+
+def test_steps_come_after_what_they_need_and_after_what_makes_their_inputs():
+    found = pipeline(
+        report={"needs": ("train",)},
+        train={"inputs": ("data/clean-*.parquet", "scaler")},
+        prepare={"outputs": ("data/clean-1.parquet",)},
+        scale={"inputs": ("./data/clean-1.parquet",), "outputs": ("scaler",)},
+    )
+    assert graph.order(found) == ["prepare", "scale", "train", "report"]
+    assert graph.before(found, "train") == ["prepare", "scale"]
+
+
+def test_a_glob_meets_part_by_part():
+    found = pipeline(
+        a={"outputs": ("data/deep/x.csv",)}, b={"inputs": ("data/*.csv",)}, c={"inputs": ("data/**/*.csv",)}
+    )
+    assert graph.needs(found) == {"a": (), "b": (), "c": ("a",)}
+
+
+def test_a_circle_is_named():
+    found = pipeline(
+        a={"needs": ("c",)},
+        b={"needs": ("a",), "outputs": ("b.csv",)},
+        c={"inputs": ("b.csv",)},
+        d={"needs": ("a",)},
+    )
+    with pytest.raises(SettingsError, match="a needs c needs b needs a"):
+        graph.order(found, "main")
+
+
+def test_an_unknown_need_is_named_with_what_comes_close():
+    with pytest.raises(SettingsError, match=r"step 'b'.* needs 'prepair'.*did you mean 'prepare'"):
+        graph.order(pipeline(prepare={}, b={"needs": ("prepair",)}))
+
+
+def test_no_pipeline_several_pipelines_and_a_wrong_name():
+    one, two = pipeline(a={}), pipeline(b={})
+    with pytest.raises(SettingsError, match="names no pipeline"):
+        graph.chosen(Settings(), None)
+    assert graph.chosen(Settings(pipelines={"x": one}), None) == ("x", one)
+    with pytest.raises(SettingsError, match=r"several pipelines \(x, y\)"):
+        graph.chosen(Settings(pipelines={"x": one, "y": two}), None)
+    with pytest.raises(UnknownNameError, match="did you mean 'train'"):
+        graph.chosen(Settings(pipelines={"train": one}), "trian")
+    with pytest.raises(SettingsError, match="has no steps"):
+        graph.order(Pipeline(steps={}), "x")
+
+
+@given(
+    st.permutations(range(6)), st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda e: e[0] < e[1]))
+)
+def test_any_circle_free_graph_is_put_in_order(written, edges):
+    """However the steps are written down, each comes after those it needs."""
+    found = Pipeline(
+        steps={
+            f"s{i}": Step(notebook="x.ipynb", needs=tuple(f"s{a}" for a, b in sorted(edges) if b == i)) for i in written
+        }
+    )
+    order = graph.order(found)
+    assert sorted(order) == sorted(found.steps)
+    assert all(order.index(f"s{a}") < order.index(f"s{b}") for a, b in edges)
+
+
+TOML = """
+[pipelines.main.steps.a]
+notebook = "a.ipynb"
+"""
+
+
+@pytest.mark.parametrize(
+    ("toml", "params", "error", "says"),
+    [
+        (TOML.replace("a.ipynb", "aa.ipynb"), {}, NotebookError, "no notebook 'aa.ipynb'.*did you mean 'a.ipynb'"),
+        (TOML, {"rate": 1}, ParameterError, "no step .*parameter 'rate'"),
+        (TOML, {"mont": "x"}, ParameterError, "no parameter 'mont'|parameter 'mont'.*did you mean 'month'"),
+        (TOML, {"month": "July"}, ParameterError, "'month' must be"),
+        (TOML + "params = { mnth = 3 }", {}, ParameterError, "did you mean 'month'"),
+        (TOML + 'inputs = ["data/*.csv"]', {}, InputDataError, r"no file matches its input 'data/\*.csv'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_executed_or_recorded(project, toml, params, error, says):
+    project.notebook("a.ipynb", "# parameters\nmonth = 3")
+    project.toml(toml)
+    with pytest.raises(error, match=says):
+        run_pipeline(project.ws(), params=params)
+    assert not project.ws().store.exists()
+
+
+def test_an_unknown_step_to_begin_from(project):
+    project.notebook("a.ipynb", "1")
+    project.toml(TOML)
+    with pytest.raises(UnknownNameError, match="no step 'b'"):
+        run_pipeline(project.ws(), from_step="b")
+
+
+def test_a_dry_run_says_what_it_would_do_and_leaves_nothing_behind(project):
+    project.notebook("a.ipynb", "open('out.csv', 'w')")
+    project.notebook("b.ipynb", "1")
+    project.toml(TOML + 'outputs = ["out.csv"]\n[pipelines.main.steps.b]\nnotebook = "b.ipynb"\ninputs = ["out.csv"]')
+    done, last = project.run(dry_run=True)
+    assert (last["a"].state, last["a"].why) == ("would run", "it has not completed before")
+    assert (last["b"].state, last["b"].why) == ("would run", "unless 'a' makes what it made before")
+    assert not (project.root / ".nbops").exists()
+    assert runs.listed(project.ws().store) == []
+    assert done.detail["steps"].keys() == {"a", "b"}

@@ -1,0 +1,262 @@
+"""One notebook in a real kernel through real papermill: how it ends, what is kept of it, what is said."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nbops.core.errors import ExecutionError, NotebookError, ParameterError
+from nbops.core.runs import RunKind, RunStatus
+from nbops.pipeline.execute import run_notebook
+from nbops.store import records, runs
+
+
+def only_run(project, **how):
+    (run,) = runs.listed(project.ws().store, kinds=[RunKind.STEP], **how)
+    return run
+
+
+def test_a_step_that_goes_well(project, texts):
+    notebook = project.notebook(
+        "deep/{a} b.ipynb",
+        "# parameters\nmonth = 1\nrate = 0.5",
+        "import os, pathlib\nprint(pathlib.Path.cwd().name, month, rate, os.environ['NBOPS_RUN_ID'])",
+        "# raises\nprint('twice', month * 2)",
+    )
+    before, environment = notebook.read_bytes(), dict(os.environ)
+    ws, news = project.ws(), []
+    run = run_notebook(ws, notebook, params={"month": "3"}, progress=news.append, tags=["nightly"])
+    assert (run.status, run.error, run.name, run.notebook) == (RunStatus.COMPLETED, None, "{a} b", "deep/{a} b.ipynb")
+    assert run.tags == ("nightly",)
+    assert "tracking" not in run.detail
+    executed = ws.home / "runs" / run.id / "{a} b.ipynb"
+    assert run.detail["executed"] == str(executed)
+    assert texts(executed) == f"deep 3 0.5 {run.id}\ntwice 6\n"
+    assert notebook.read_bytes() == before
+    assert dict(os.environ) == environment
+    # what was executed is kept by content, beside the records of every cell
+    (kept,) = records.artifacts(ws.store, run.id, "notebook")
+    assert ws.artifacts.read_bytes(kept.digest) == executed.read_bytes()
+    assert [r.execution_count for r in records.of_run(ws.store, run.id)] == [1, 2, 3, 4]
+    assert runs.params(ws.store, run.id)["month"] == 3
+    assert run.environment["packages"]["IPython"]
+    assert [(e.state, e.cell, e.cells) for e in news] == [
+        ("started", 0, 0),
+        *(("cell", n, 4) for n in (1, 2, 3, 4)),
+        ("completed", 0, 0),
+    ]
+
+
+def test_a_failing_cell_is_told_with_its_place_and_traceback_and_nothing_after_it_runs(project):
+    notebook = project.notebook(
+        "bad.ipynb",
+        "print('fine')",
+        "def deep():\n    raise ValueError('token=abcdef123456 is wrong')\ndeep()",
+        "open('never', 'w')",
+    )
+    ws, news = project.ws(), []
+    with pytest.raises(ExecutionError) as caught:
+        run_notebook(ws, notebook, progress=news.append)
+    said = str(caught.value)
+    assert "step 'bad' (bad.ipynb) failed in cell 2 (In [2]): ValueError: token=[redacted] is wrong" in said
+    assert "----> 2     raise ValueError(" in said
+    assert "abcdef" not in said
+    assert "\x1b" not in said
+    run = only_run(project)
+    assert (run.status, run.error) == (RunStatus.FAILED, "ValueError: token=[redacted] is wrong")
+    assert run.detail["executed"] in said
+    assert not (project.root / "never").exists()
+    assert (news[-1].state, news[-1].why) == ("failed", "cell 2 (In [2]): ValueError: token=[redacted] is wrong")
+    cells = json.loads(Path(run.detail["executed"]).read_text())["cells"]
+    assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed", "pending"]
+    assert [r.status for r in records.of_run(ws.store, run.id)] == ["ok", "error"]
+    assert len(records.artifacts(ws.store, run.id, "notebook")) == 1
+
+
+def test_a_dead_kernel_fails_the_step(project):
+    notebook = project.notebook("dead.ipynb", "1", "import os; os._exit(9)", "2")
+    with pytest.raises(ExecutionError, match=r"step 'dead' .*its kernel died"):
+        run_notebook(project.ws(), notebook)
+    run = only_run(project)
+    assert (run.status, run.error) == (RunStatus.FAILED, "DeadKernelError: Kernel died")
+    cells = json.loads(Path(run.detail["executed"]).read_text())["cells"]
+    assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed", "pending"]
+
+
+def test_a_step_that_takes_too_long_is_stopped(project):
+    notebook = project.notebook("slow.ipynb", "import time", "time.sleep(60)")
+    with pytest.raises(ExecutionError, match=r"not done after 2 s \(its timeout_s\)"):
+        run_notebook(project.ws(), notebook, timeout_s=2)
+    run = only_run(project)
+    assert run.status == RunStatus.FAILED
+    assert run.error is not None
+    assert run.error.startswith("CellTimeoutError")
+
+
+def test_an_early_exit_is_no_failure(project):
+    notebook = project.notebook("exit.ipynb", "raise SystemExit(0)", "open('never', 'w')")
+    assert run_notebook(project.ws(), notebook).status == RunStatus.COMPLETED
+    assert not (project.root / "never").exists()
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "says"),
+    [
+        ({"mont": 3}, ParameterError, "no parameter 'mont'; did you mean 'month'"),
+        ({"month": "July"}, ParameterError, "'month' must be"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_anything(project, params, error, says):
+    notebook = project.notebook("a.ipynb", "# parameters\nmonth = 1")
+    with pytest.raises(error, match=says):
+        run_notebook(project.ws(), notebook, params=params)
+    assert not project.ws().store.exists()
+
+
+def test_parameters_for_a_notebook_that_takes_none_a_missing_notebook_and_a_broken_one(project):
+    notebook = project.notebook("a.ipynb", "month = 1")
+    with pytest.raises(ParameterError, match=r"takes no parameters.*give that cell the tag 'parameters'"):
+        run_notebook(project.ws(), notebook, params={"month": 3})
+    with pytest.raises(NotebookError, match=r"no notebook .*b\.ipynb"):
+        run_notebook(project.ws(), project.root / "b.ipynb")
+    notebook.write_text("{")
+    with pytest.raises(NotebookError, match="not JSON at line 1"):
+        run_notebook(project.ws(), notebook)
+    assert not project.ws().store.exists()
+
+
+def test_an_unknown_kernel(project):
+    notebook = project.notebook("a.ipynb", "1", kernel="fortran77")
+    with pytest.raises(ExecutionError, match="No such kernel named fortran77"):
+        run_notebook(project.ws(), notebook)
+    assert only_run(project).status == RunStatus.FAILED
+
+
+ECHO = """
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelbase import Kernel
+class Echo(Kernel):
+    implementation = language = "echo"
+    implementation_version = language_version = banner = "1"
+    language_info = {"name": "echo", "mimetype": "text/plain", "file_extension": ".txt"}
+    def do_execute(self, code, silent, **_):
+        if not silent:
+            self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": code})
+        return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+IPKernelApp.launch_instance(kernel_class=Echo)
+"""
+IPYTHON = "from ipykernel import kernelapp; kernelapp.launch_new_instance()"
+
+
+def kernelspec(folder: Path, name: str, code: str, language: str = "python", *, monkeypatch) -> str:
+    spec = folder / "kernels" / name
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-c", code, "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": name, "language": language}))
+    monkeypatch.setenv("JUPYTER_PATH", str(folder))
+    return name
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "language", "says"),
+    [
+        ("bare", f"import sys; sys.modules['nbops'] = None; {IPYTHON}", "python", "untracked: nbops can't be imported"),
+        (
+            "old",
+            f"import nbops; nbops.__version__ = '0.0.9'; {IPYTHON}",
+            "python",
+            "another version.*has 0.0.9, this is",
+        ),
+        ("echo", ECHO, "echo", "untracked: the kernel 'echo' speaks echo"),
+        (
+            "broken",
+            f"import nbops; del nbops.load_ipython_extension; {IPYTHON}",
+            "python",
+            "untracked: nbops could not be loaded",
+        ),
+    ],
+)
+def test_a_kernel_that_cannot_be_tracked_is_said_in_one_sentence(
+    project, tmp_path, name, code, language, says, monkeypatch, texts, caplog
+):
+    kernelspec(tmp_path / "jupyter", name, code, language, monkeypatch=monkeypatch)
+    notebook = project.notebook("a.ipynb", "print(1)", kernel=name, language=language)
+    run = run_notebook(project.ws(), notebook)
+    assert run.status == RunStatus.COMPLETED
+    sentence = run.detail["tracking"]
+    assert re.search(says, sentence), sentence
+    assert "\n" not in sentence
+    assert sentence in caplog.text
+    assert texts(Path(run.detail["executed"])).rstrip() in ("1", "print(1)")
+    with pytest.raises(ExecutionError, match="nothing was executed, as tracking is required"):
+        run_notebook(project.ws(), notebook, require_tracking=True)
+    failed = only_run(project, status=RunStatus.FAILED)
+    assert json.loads(Path(failed.detail["executed"]).read_text())["cells"][0]["outputs"] == []
+
+
+RUNNER = """
+import sys
+from pathlib import Path
+from nbops.pipeline.execute import run_notebook
+from nbops.workspace import open_workspace
+run_notebook(open_workspace(Path(sys.argv[1])), Path(sys.argv[1]))
+"""
+
+
+def started(notebook: Path, mark: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """A process that runs the notebook, and its kernel's pid, once the notebook has written it to `mark`."""
+    process = subprocess.Popen([sys.executable, "-c", RUNNER, str(notebook)], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (mark.exists() and mark.read_text().endswith(".")):
+        assert process.poll() is None, process.communicate()[1].decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process, int(mark.read_text()[:-1])
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        if " Z " in Path(f"/proc/{pid}/stat").read_text():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+WAITS = "import os, time, pathlib; pathlib.Path('mark').write_text(f'{os.getpid()}.'); time.sleep(120)"
+
+
+def test_the_runner_killed_leaves_a_run_shown_as_lost(project):
+    process, kernel = started(project.notebook("a.ipynb", "print(1)", WAITS), project.root / "mark")
+    process.kill()
+    process.communicate()
+    run = only_run(project)
+    assert run.status == RunStatus.LOST
+    assert runs.as_stored(project.ws().store, run.id).status == RunStatus.IN_PROGRESS
+    assert gone(kernel)
+    # what it had done is there: the cells' records, and the notebook as far as it was saved
+    assert [r.status for r in records.of_run(project.ws().store, run.id)][:1] == ["ok"]
+    assert json.loads((project.ws().home / "runs" / run.id / "a.ipynb").read_text())["nbformat"] == 4
+
+
+def test_ctrl_c_stops_the_kernel_and_the_run(project):
+    process, kernel = started(project.notebook("a.ipynb", "print(1)", WAITS), project.root / "mark")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert gone(kernel)
+    run = only_run(project)
+    assert (run.status, run.error) == (RunStatus.STOPPED, "KeyboardInterrupt: stopped by the user")
+    cells = json.loads(Path(run.detail["executed"]).read_text())["cells"]
+    assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed"]
