@@ -295,3 +295,36 @@ def test_what_comes_out_runs_through_papermill() -> None:
         None,
     )
     assert space["d"] != space["d"]
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "parameters.md"
+
+
+def test_the_page_shows_a_cell_that_is_read_as_it_says() -> None:
+    source = PAGE.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    found = {p.name: p for p in schema(notebook(source))}
+    assert [(p.type, p.required) for p in found.values()] == [
+        ("str", True), ("float", False), ("int", False), ("Literal['squared_error', 'poisson']", False),
+        ("list", False), ("date | None", False),
+    ]  # fmt: skip
+    assert found["n_trees"].bounds == "≥ 1, ≤ 2000"
+    assert found["month"].help.endswith("must be given")
+    assert coerce(tuple(found.values()), {"month": "2011-06", "lr": "0.05"}) == {"month": "2011-06", "lr": 0.05}
+
+
+def test_the_page_quotes_the_messages_as_they_are() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    source = page.split("```python\n")[1].split("```")[0]
+    tries = [
+        ("learning_rate = 1", {"learning_rte": "1"}),
+        ("", {"lr": "1"}),
+        (source, {"month": "1", "n_trees": "many"}),
+        (source, {"month": "1", "loss": "mae"}),
+        (source, {"month": "1", "n_trees": "5000"}),
+        (source, {}),
+        ("a = 1\nb = = 2", {}),
+    ]
+    for text, given_values in tries:
+        with pytest.raises(ParameterError) as caught:
+            coerce(schema(notebook(text)), given_values, "train.ipynb")
+        assert f"`{caught.value}`" in page

@@ -136,8 +136,8 @@ class _Look:
         name = self.full(node.func)
         written = dotted(node.func) or name
         last = name.rpartition(".")[2]
-        if name in _SEEDS and _seed_given(node):
-            self.seeded.add(_SEEDS[name])
+        if name in _SEEDS:
+            (self.seeded.add if _seed_given(node) else self.seeded.discard)(_SEEDS[name])
             return None
         if _is_clock(name, node):
             return "clock", written
@@ -187,7 +187,7 @@ def _magic(node: ast.Call) -> tuple[str, str] | None:
         texts = texts[1:]
     for text in texts:
         if match := _URL.search(text):
-            return "url", text[match.start() :]
+            return "url", _without_credentials(text[match.start() :].split()[0])
     return None
 
 
