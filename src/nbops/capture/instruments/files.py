@@ -1,0 +1,205 @@
+"""Files, databases and URLs that a scope opens.
+
+Python itself reports them (audit events): ``open`` in all its forms, ``sqlite3.connect``, ``urllib``, ``http.client``
+(requests and urllib3 are built on it). pyarrow opens files in C++; those of its functions that are written in Python
+are watched by swapped code; ``pyarrow.csv`` and ``pyarrow.OSFile`` are compiled and not seen.
+
+An audit hook can't be removed again. Ours is one function for the process, added with the first scope; without an
+open scope, in another thread, or in a forked child it does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbops.capture.instruments.code_swap import Swaps
+from nbops.capture.instruments.noise import is_noise, is_temporary
+from nbops.capture.instruments.urls import public_url, request_url
+from nbops.capture.instruments.watch import CallProbe, Current, Watch, argument
+from nbops.core.runs import FileUse
+from nbops.workspace import relative
+
+_MOST_FILES = 500
+_EVENTS = frozenset({"open", "sqlite3.connect", "urllib.Request", "http.client.send", "socket.connect"})
+
+
+@dataclass(kw_only=True, eq=False)
+class _Opened:
+    read: bool = False
+    written: bool = False
+    stamp: tuple[int, int] | None = None  # size and mtime_ns when it was first read
+
+
+class ScopeFiles:
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        workspace = watch.scope.workspace
+        self.root = str(workspace.root).rstrip(os.sep) + os.sep
+        self.home = str(workspace.home).rstrip(os.sep) + os.sep
+        self._opened: dict[str, _Opened] = {}
+        self._elsewhere: dict[str, FileUse] = {}
+
+    def opened(self, name: Any, *, read: bool, written: bool) -> None:
+        """A file is about to be opened."""
+        path = os.path.abspath(os.fsdecode(name))  # noqa: PTH100 - keeps symbolic links as the user wrote them
+        if is_noise(path, self.root, self.home):
+            return
+        if path not in self._opened and len(self._opened) >= _MOST_FILES:
+            self.watch.note(f"more than {_MOST_FILES} files were opened; the first {_MOST_FILES} are recorded")
+            return
+        stamp = _stamp(path)
+        if is_temporary(path, self.root) and (stamp is None or stamp[1] >= self.watch.began_ns - 10_000_000):
+            return  # made in this cell, for this cell
+        use = self._opened.setdefault(path, _Opened())
+        if read and not use.written and not use.read:  # reading what the cell itself wrote is no input
+            use.read, use.stamp = True, stamp
+        use.written = use.written or written
+
+    def connected(self, path: str, cause: str) -> None:
+        """Something that is no file was reached."""
+        self.watch.unlike(cause)
+        self._elsewhere.setdefault(path, FileUse(path=path, mode="read", digest=None, reason=f"a {cause}"))
+
+    def finish(self) -> tuple[FileUse, ...]:
+        """The files, as they are now."""
+        uses = []
+        self.watch.budget_s = max(self.watch.budget_s, self.watch.scope.workspace.settings.capture.budget_s)
+        for path, use in self._opened.items():
+            now = _stamp(path)
+            name = relative(self.watch.scope.workspace, Path(path))
+            if use.read and use.stamp is not None:
+                if now == use.stamp:
+                    uses.append(self._use(name, path, "read", now))
+                else:
+                    reason = "it was changed or removed by the cell's end: what was read is not known any more"
+                    uses.append(FileUse(path=name, mode="read", digest=None, size=use.stamp[0], reason=reason))
+            if use.written and now is not None:
+                uses.append(self._use(name, path, "write", now))
+        return (*uses, *self._elsewhere.values())
+
+    def _use(self, name: str, path: str, mode: str, stamp: tuple[int, int] | None) -> FileUse:
+        if not os.path.isfile(path):  # noqa: PTH113 - a pipe or device must not be read
+            return FileUse(path=name, mode=mode, digest=None, reason="not a regular file")
+        found = self.watch.fingerprint(Path(path))
+        return FileUse(path=name, mode=mode, digest=found.digest, size=stamp[0] if stamp else None, reason=found.reason)
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        known = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return known.st_size, known.st_mtime_ns
+
+
+class _AuditHook:
+    """The process's one audit hook; `current` is whose scopes it reports to."""
+
+    def __init__(self) -> None:
+        self.added = False
+        self.current: Current | None = None
+
+    def report_to(self, current: Current | None) -> None:
+        self.current = current
+        if not self.added and current is not None:
+            self.added = True
+            sys.addaudithook(self.hear)
+
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        current = self.current
+        if current is None or current.watch is None or event not in _EVENTS or not current.watch.mine:
+            return
+        watch = current.watch
+        watch.busy = True
+        try:
+            self._heard(watch, event, args)
+        except Exception as error:  # noqa: BLE001 - raised here, it would make the user's open() fail
+            watch.failed("an opened file", error)
+        finally:
+            watch.busy = False
+
+    def _heard(self, watch: Watch, event: str, args: tuple[Any, ...]) -> None:
+        files: ScopeFiles = watch.files
+        if event == "open":
+            name, _, flags = args
+            if isinstance(name, (str, bytes)) and isinstance(flags, int):
+                access = flags & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)
+                read = access == os.O_RDONLY or (access == os.O_RDWR and not flags & os.O_TRUNC)
+                files.opened(name, read=read, written=access != os.O_RDONLY)
+        elif event == "sqlite3.connect":
+            name = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes, os.PathLike)) else ""
+            if name not in ("", ":memory:"):
+                path = os.path.abspath(name.removeprefix("file:").partition("?")[0])  # noqa: PTH100
+                if not is_noise(path, files.root, files.home):
+                    files.connected(relative(watch.scope.workspace, Path(path)), "database")
+        elif event == "urllib.Request":
+            if not str(args[0]).startswith(("file:", "data:")):
+                files.connected(public_url(str(args[0])), "url")
+        elif event == "http.client.send":
+            url = request_url(args[0], args[1])
+            if url is not None:
+                files.connected(public_url(url), "url")
+        elif event == "socket.connect" and isinstance(args[1], tuple) and len(args[1]) >= 2:
+            watch.unlike("url")
+
+
+AUDIT = _AuditHook()
+
+
+class ArrowProbe(CallProbe):
+    """A function of pyarrow that reads or writes a file by its name."""
+
+    what = "a file"
+
+    def __init__(self, current: Current, position: int, names: tuple[str, ...], mode: str) -> None:
+        super().__init__(current)
+        self.position, self.names, self.mode = position, names, mode
+
+    def before(self, watch: Watch, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = argument(args, kwargs, self.position, *self.names)
+        for name in given if isinstance(given, (list, tuple)) else [given]:
+            if isinstance(name, (str, bytes, os.PathLike)):
+                text = os.path.expanduser(os.fsdecode(name))  # noqa: PTH111
+                if "://" in text:
+                    watch.files.connected(public_url(text), "url")
+                elif os.path.isdir(text):  # noqa: PTH112
+                    for file in sorted(f for f in Path(text).rglob("*") if f.is_file()):
+                        watch.files.opened(str(file), read=self.mode == "read", written=self.mode == "write")
+                else:
+                    watch.files.opened(text, read=self.mode == "read", written=self.mode == "write")
+
+
+_ARROW = (
+    ("pyarrow.parquet", "read_table", 0, ("source",), "read"),
+    ("pyarrow.parquet", "ParquetFile.__init__", 1, ("source",), "read"),
+    ("pyarrow.parquet", "ParquetDataset.__init__", 1, ("path_or_paths",), "read"),
+    ("pyarrow.parquet", "read_pandas", 0, ("source",), "read"),
+    ("pyarrow.parquet", "write_table", 1, ("where",), "write"),
+    ("pyarrow.parquet", "ParquetWriter.__init__", 1, ("where",), "write"),
+    ("pyarrow.parquet", "write_to_dataset", 1, ("root_path",), "write"),
+    ("pyarrow.feather", "read_table", 0, ("source",), "read"),
+    ("pyarrow.feather", "read_feather", 0, ("source",), "read"),
+    ("pyarrow.feather", "write_feather", 1, ("dest",), "write"),
+    ("pyarrow.dataset", "dataset", 0, ("source",), "read"),
+    ("pandas.io.parquet", "read_parquet", 0, ("path",), "read"),  # through pa.OSFile
+    ("pandas.io.parquet", "to_parquet", 1, ("path",), "write"),
+    ("pandas.io.feather_format", "read_feather", 0, ("path",), "read"),
+    ("pandas.io.feather_format", "to_feather", 1, ("path",), "write"),
+    ("pandas.io.orc", "read_orc", 0, ("path",), "read"),
+    ("pandas.io.orc", "to_orc", 1, ("path",), "write"),
+)
+ARROW_MODULES = tuple(dict.fromkeys(module for module, *_ in _ARROW))
+
+
+def watch_arrow(current: Current, swaps: Swaps) -> None:
+    """The functions of pyarrow's modules that are imported already."""
+    for module, dotted, position, names, mode in _ARROW:
+        found = sys.modules.get(module)
+        owner, _, method = dotted.rpartition(".")
+        holder: Any = getattr(found, owner, None) if owner else found
+        function = vars(holder).get(method) if holder is not None else None
+        swaps.watch(function, ArrowProbe(current, position, names, mode))

@@ -1,0 +1,271 @@
+"""The estimators of one scope: which were fitted and judged in it, and what is kept of them at its end.
+
+A model is saved when it has to be: at the end, or before a fit would overwrite a state that was judged. A loop that
+fits the same line again and again overwrites without that; what isn't kept is counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from nbops.capture.instruments.model_log import HOLD_BYTES, Evaluation, Facts, Known, ModelLog
+from nbops.capture.instruments.names import names_of
+from nbops.capture.instruments.tables import frame_of, n_bytes, parquet, with_target
+from nbops.capture.instruments.watch import Watch
+from nbops.core.runs import Artifact, ModelUse
+from nbops.modelfiles.save import SavedModel
+
+_MOST_OF_A_LINE = 20  # items of a container fitted by one line of code
+_MOST_EVALUATIONS = 64  # different evaluation rows in a cell
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class _Fitted:
+    """A fit's inputs, held for the profile."""
+
+    known: Known
+    facts: Facts
+    X: Any
+    y: Any
+    size: int
+
+
+class ScopeModels:
+    def __init__(self, watch: Watch, log: ModelLog) -> None:
+        self.watch, self.log = watch, log
+        self.fits = 0
+        self._touched: dict[int, Known] = {}
+        self._evaluations: dict[int, list[Evaluation]] = {}
+        self._rows: dict[tuple[str | None, str | None], Artifact] = {}
+        self._held: dict[object, _Fitted] = {}
+        self._held_bytes = 0
+        self._predictors: list[tuple[int, Known, int]] = []
+        self._logged: list[tuple[str, Known, int]] = []
+
+    def touch(self, estimator: Any) -> Known:
+        known = self.log.known(estimator)
+        self._touched.pop(id(known), None)
+        self._touched[id(known)] = known  # the order is that of the last use
+        return known
+
+    def before_fit(self, estimator: Any, line: int | None) -> Known:
+        """`estimator` is about to be fitted: a state of it that was judged is saved, unless a loop fits it."""
+        known = self.touch(estimator)
+        looping = known.facts is not None and line is not None and known.facts.line == line
+        judged = any(e.state == known.state for e in self._evaluations.get(id(known), ()))
+        if judged:
+            known.past[known.state] = known.facts
+            if not looping:
+                self.save(known, estimator)
+                for held in [h for h in self._held.values() if h.facts is known.facts]:
+                    self._profile(held, check=True)
+        return known
+
+    def fitted(self, known: Known, facts: Facts, X: Any, y: Any) -> None:
+        """It was fitted on X and y."""
+        self.fits += 1
+        known.state += 1
+        known.facts = facts
+        if facts.signature is None:
+            return
+        held = _Fitted(known=known, facts=facts, X=X, y=y, size=n_bytes(X) + (n_bytes(y) if y is not None else 0))
+        where = facts.line if facts.line is not None else id(known)
+        before = self._held.pop(where, None)
+        self._held_bytes -= before.size if before else 0
+        if held.size > HOLD_BYTES - self._held_bytes:
+            self._profile(held)  # too large to be held until the end
+        else:
+            self._held[where] = held
+            self._held_bytes += held.size
+
+    def evaluated(
+        self, known: Known, X: Any, y: Any, data: tuple[str | None, str | None], name: str, value: float
+    ) -> None:
+        """Metric `name` was computed on what it predicts for X, against y; `data` are the digests of both."""
+        self._predictors.append((len(self.watch.metrics), known, known.state))
+        self._touched.setdefault(id(known), known)
+        facts = known.facts
+        if facts is not None and facts.trained_on is not None and facts.trained_on == data[0]:
+            return  # on its training rows: no judgement
+        mine = self._evaluations.setdefault(id(known), [])
+        same = next((e for e in mine if e.state == known.state and e.data == data), None)
+        if same is None:
+            rows = self._evaluation_rows(X, y, data, facts.target if facts else None)
+            same = Evaluation(state=known.state, data=data, rows=rows)
+            mine.append(same)
+        same.metrics.setdefault(name, value)
+
+    def log_model(self, estimator: Any, name: str) -> None:
+        """``nbops.log_model``: saved as it is now, under this name."""
+        known = self.touch(estimator)
+        self.save(known, estimator)
+        self._logged.append((name, known, known.state))
+
+    def save(self, known: Known, estimator: Any) -> SavedModel | None:
+        """Keep the model file of the present state, once."""
+        if not self.watch.scope.workspace.settings.capture.keep_models:
+            return None
+        if known.state not in known.saved:
+            from nbops.modelfiles.save import save
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                known.saved[known.state] = save(estimator, self.watch.scope.workspace.artifacts)
+        return known.saved[known.state]
+
+    def finish(self, namespace: Mapping[str, Any]) -> tuple[ModelUse, ...]:
+        """What is kept; fills in which model the scope's metrics are of."""
+        for held in self._held.values():
+            self._profile(held, check=True)
+        self._held.clear()
+        alive = [(known, known.ref()) for known in self._touched.values()]
+        reachable = {id(known): estimator for known, estimator in alive if estimator is not None}
+        names = names_of({id(e) for e in reachable.values()}, namespace)
+        uses: list[ModelUse] = []
+        kept = 0
+        for name, known in self._chosen(reachable, names):
+            made = self._uses(name, known, reachable[id(known)])
+            kept += len({use.digest for use in made})
+            uses += made
+        for name, known, state in self._logged:
+            uses += self._states(name, known, [state], logged=True)
+        if self.fits - kept >= 2:
+            self.watch.note(
+                f"{self.fits} models were fitted; {self.fits - kept} of them are not kept: overwritten, out of reach"
+                " at the cell's end, or not the last of their line"
+            )
+        for index, known, state in self._predictors:
+            saved = known.saved.get(state)
+            if index < len(self.watch.metrics) and saved is not None and saved.digest is not None:
+                self.watch.metrics[index] = dataclasses.replace(self.watch.metrics[index], model=saved.digest)
+        return tuple(uses)
+
+    def _chosen(self, reachable: dict[int, Any], names: dict[int, str]) -> list[tuple[str, Known]]:
+        """(name, estimator) in the order of their last use; of those that one line made, the named ones, few items
+        of containers, and otherwise the last."""
+        logged = {id(known) for _, known, _ in self._logged}
+        by_line: dict[tuple[bool, int | None, str], list[tuple[str, Known]]] = {}
+        chosen: list[tuple[str, Known]] = []
+        for key, estimator in reachable.items():
+            known = self._touched[key]
+            name = names.get(id(estimator))
+            if name is not None and name.isidentifier():
+                chosen.append((name, known))
+                continue
+            if key in logged:
+                continue
+            line = known.facts.line if known.facts else None
+            called = name or type(estimator).__name__
+            by_line.setdefault((name is None, line, known.type if name is None else ""), []).append((called, known))
+        for (unnamed, _, _), group in by_line.items():
+            chosen += group[-1:] if unnamed or len(group) > _MOST_OF_A_LINE else group
+        order = list(self._touched)
+        return sorted(chosen, key=lambda pair: order.index(id(pair[1])))
+
+    def _uses(self, name: str, known: Known, estimator: Any) -> list[ModelUse]:
+        self.save(known, estimator)
+        judged = dict.fromkeys(e.state for e in self._evaluations.get(id(known), ()) if e.state in known.saved)
+        states = [s for s in judged if s != known.state] + [known.state]
+        if not known.facts and known.state not in judged:
+            return []  # it only predicted
+        return self._states(name, known, states)
+
+    def _states(self, name: str, known: Known, states: list[int], *, logged: bool = False) -> list[ModelUse]:
+        uses = []
+        for state in states:
+            facts, saved = known.facts_of(state), known.saved.get(state)
+            use = ModelUse(
+                name=name,
+                type=known.type,
+                digest=saved.digest if saved else None,
+                reason=_reason(saved),
+                format=saved.format if saved and saved.digest else None,
+                params=facts.params if facts else {},
+                signature=facts.signature if facts else None,
+                trained_on=facts.trained_on if facts else None,
+                profile=facts.profile.digest if facts and facts.profile else None,
+                logged=logged,
+            )
+            if saved and saved.digest:
+                self.watch.add_artifact(
+                    Artifact(name=f"{name}.{saved.format}", kind="model", digest=saved.digest, size=saved.size)
+                )
+            if facts and facts.profile:
+                self.watch.add_artifact(facts.profile)
+            mine = [e for e in self._evaluations.get(id(known), ()) if e.state == state]
+            for evaluation in mine:
+                if evaluation.rows:
+                    self.watch.add_artifact(evaluation.rows)
+                rows = evaluation.rows.digest if evaluation.rows else None
+                uses.append(dataclasses.replace(use, evaluation=rows, metrics=dict(evaluation.metrics)))
+            if not mine:
+                uses.append(use)
+        return uses
+
+    def _profile(self, held: _Fitted, *, check: bool = False) -> None:
+        """The training profile, of inputs that are still what the model was fitted on."""
+        known, facts = held.known, held.facts
+        if known.ref() is None or known.facts is not facts:
+            return
+        if check and facts.trained_on is not None and self.watch.fingerprint(held.X).digest != facts.trained_on:
+            self.watch.note("a model's training data was changed in place after the fit: its profile is not kept")
+            return
+        from nbops.profiles.profiler import profile_table
+
+        table = with_target(held.X, held.y, facts.target) if held.y is not None else frame_of(held.X)
+        if table is None:
+            return
+        try:
+            content = profile_table(table).to_bytes()
+        except Exception as error:  # noqa: BLE001 - a column that can't be summed up; the model is kept all the same
+            self.watch.failed("the training profile", error)
+            return
+        digest = self.watch.scope.workspace.artifacts.put_bytes(content)
+        facts.profile = Artifact(
+            name="profile.json", kind="profile", digest=digest, size=len(content), media="application/json"
+        )
+
+    def _evaluation_rows(
+        self, X: Any, y: Any, data: tuple[str | None, str | None], target: str | None
+    ) -> Artifact | None:
+        if None in data:
+            return None
+        if data in self._rows:
+            return self._rows[data]
+        if len(self._rows) >= _MOST_EVALUATIONS:
+            self.watch.note(f"evaluation rows are kept for the first {_MOST_EVALUATIONS} evaluations of a cell")
+            return None
+        frame = with_target(X, y, target)
+        if frame is None:
+            self.watch.note("no evaluation rows kept: inputs and target are no table of plain columns")
+            return None
+        if n_bytes(frame) > self.watch.keep_bytes:
+            self.watch.note(
+                f"no evaluation rows kept: they take {n_bytes(frame) / 1e6:.0f} MB,"
+                f" [store] keep_under_mb is {self.watch.keep_bytes / 1e6:.0f}"
+            )
+            return None
+        content = parquet(frame)
+        digest = self.watch.scope.workspace.artifacts.put_bytes(content)
+        self._rows[data] = Artifact(
+            name="evaluation.parquet",
+            kind="evaluation",
+            digest=digest,
+            size=len(content),
+            media="application/vnd.apache.parquet",
+            about={"rows": len(frame), "target": str(frame.columns[-1])},
+        )
+        return self._rows[data]
+
+
+def _reason(saved: SavedModel | None) -> str | None:
+    if saved is None:
+        return "models are not kept: [capture] keep_models is false"
+    if saved.digest is None:
+        return f"{saved.reason or 'it could not be written'}; log it with an explicit choice of pickle to keep it"
+    if saved.untrusted:
+        return f"loading it needs --allow-type for {', '.join(saved.untrusted)}"
+    return saved.reason
