@@ -1,0 +1,1 @@
+"""Scripts that do one contender's work in a process of its own; see ``benchmarks/alternating.py``."""
