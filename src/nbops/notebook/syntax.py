@@ -65,7 +65,7 @@ def _turned(source: str) -> str:
         return text
     # blank lines before a cell magic would hide it from IPython, which wants it on the first line
     body = text.lstrip("\n")
-    from IPython.core.inputtransformer2 import TransformerManager  # half a second on first use
+    from IPython.core.inputtransformer2 import TransformerManager
 
     try:
         turned = TransformerManager().transform_cell(body)  # type: ignore[no-untyped-call]
