@@ -1,110 +1,195 @@
-"""kill -9 at every write, rename and store statement of an act: enumerate the points, then die at each.
+"""kill -9 at every step of something that writes.
 
-A point is a call into C that can change the disk or the store (``write``, ``rename``, ``fsync``, ``execute``,
-``commit`` …), seen by ``sys.setprofile`` just before it happens. The act runs in a forked child, so nothing is
-imported again and one death costs milliseconds::
+A nursery process imports everything once and forks a child per attempt. The child counts *points*: every SQL
+statement that writes, every commit (before and after), every file opened for writing, flushed to the disk, renamed,
+made or removed below the watched folder. First a child runs to the end, which gives the list of points; then, for
+each point, another child gets a fresh copy of the folder and kills itself there. The hooks are in the children only.
 
-    for point in range(count(act)):
-        place = fresh copy of the starting state
-        die_at(point, act)
-        # look at what is left with fresh eyes, then do the act again
+::
 
-SIGKILL runs no handler and no ``finally``; only what the kernel was given survives.
+    for root, point in killed_everywhere(template, tmp_path, "my_test_module:act", path=Path(__file__).parent):
+        ...  # look at what a fresh reader finds below `root`; `point` is None for the run that went to its end
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import shutil
 import signal
+import sqlite3
+import subprocess
 import sys
-import warnings
-from collections.abc import Callable
-from types import FrameType
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-NAMES = frozenset(
-    {
-        "write", "writelines", "flush", "truncate", "fsync", "fdatasync", "rename", "replace", "link", "symlink",
-        "unlink", "remove", "mkdir", "rmdir", "chmod", "sendfile", "copy_file_range", "execute", "executemany",
-        "executescript", "commit", "rollback",
-    }
-)  # fmt: skip
+_WRITES = ("INSERT", "UPDATE", "DELETE", "CREATE", "REPLACE", "BEGIN", "DROP", "ALTER")
+_FILES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate"}
 
 
-def count(act: Callable[[], object]) -> int:
-    """How many points `act` passes when nothing stops it.
+def killed_everywhere(
+    template: Path, folder: Path, target: str, *, path: Path, arguments: Any = None
+) -> Iterator[tuple[Path, str | None]]:
+    """Run ``target(root, arguments)`` on copies of `template`: once to its end, then once killed at each point.
 
-    Raises
+    Parameters
+    ----------
+    template : Path
+        The folder as it is before the act.
+    folder : Path
+        Where the copies go.
+    target : str
+        ``"module:function"``; `path` is the folder that holds the module.
+    arguments : JSON value
+        Handed on.
+
+    Yields
     ------
-    AssertionError
-        If the act fails.
+    (Path, str or None)
+        The folder as the child left it, and where it was killed; None for the run that went to its end.
     """
-    return len(points(act))
+    nursery = subprocess.Popen(
+        [sys.executable, __file__, target, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        points = _attempt(nursery, template, folder / "whole", None, arguments)["points"]
+        assert points, f"{target} wrote nothing"
+        yield folder / "whole", None
+        for number, point in enumerate(points):
+            root = folder / f"killed-{number:03d}"
+            answer = _attempt(nursery, template, root, number, arguments)
+            assert answer["signal"] == signal.SIGKILL, f"not killed at {number} ({point}): {answer}"
+            yield root, f"{number} of {len(points)}: {answer['points'][-1]}"
+            shutil.rmtree(root)
+    finally:
+        assert nursery.stdin is not None
+        nursery.stdin.close()
+        nursery.wait(30)
+        assert nursery.stdout is not None
+        nursery.stdout.close()
 
 
-def points(act: Callable[[], object]) -> list[str]:
-    """The names of the points, in order."""
-    reader, writer = os.pipe()
-    child = _fork()
-    if child == 0:
-        os.close(reader)
-        seen: list[str] = []
+def _attempt(nursery: Any, template: Path, root: Path, kill_at: int | None, arguments: Any) -> dict[str, Any]:
+    if template.exists():
+        shutil.copytree(template, root)
+    nursery.stdin.write(json.dumps({"root": str(root), "kill_at": kill_at, "arguments": arguments}) + "\n")
+    nursery.stdin.flush()
+    line = nursery.stdout.readline()
+    assert line, "the nursery died"
+    answer: dict[str, Any] = json.loads(line)
+    assert kill_at is not None or answer["exit"] == 0, f"the act itself failed:\n{answer['error']}"
+    return answer
+
+
+# ---- below: the nursery and its children ----
+
+
+class _Points:
+    """Counts, and kills the process at the chosen one."""
+
+    def __init__(self, root: Path, kill_at: int | None, log: int) -> None:
+        self.root, self.kill_at, self.log, self.count, self.busy = str(root), kill_at, log, 0, False
+
+    def reached(self, name: str) -> None:
+        if self.busy:
+            return
+        self.busy = True
+        os.write(self.log, (json.dumps(name) + "\n").encode())
+        if self.count == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.count += 1
+        self.busy = False
+
+    def audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, mode, flags = args[0], args[1], args[2]
+            writes = (isinstance(mode, str) and set(mode) & set("wax+")) or (
+                isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            )
+            if writes:
+                self._below("open", path)
+        elif event in _FILES:
+            self._below(event, args[1] if event == "os.rename" else args[0])
+
+    def _below(self, what: str, path: Any) -> None:
+        if isinstance(path, (str, bytes, os.PathLike)):
+            text = os.fsdecode(path)
+            if os.path.abspath(text).startswith(self.root):
+                self.reached(f"{what} {os.path.relpath(text, self.root)}")
+
+
+def _install(points: _Points) -> None:
+    class Connection(sqlite3.Connection):
+        def execute(self, sql: str, *args: Any) -> Any:
+            if sql.lstrip().upper().startswith(_WRITES):
+                points.reached(" ".join(sql.split())[:60])
+            return super().execute(sql, *args)
+
+        def executemany(self, sql: str, *args: Any) -> Any:
+            points.reached("many: " + " ".join(sql.split())[:60])
+            return super().executemany(sql, *args)
+
+        def commit(self) -> None:
+            points.reached("before COMMIT")
+            super().commit()
+            points.reached("after COMMIT")
+
+    connect, fsync = sqlite3.connect, os.fsync
+
+    def counting_connect(*args: Any, **kwargs: Any) -> Any:
+        return connect(*args, **{"factory": Connection, **kwargs})
+
+    def counting_fsync(descriptor: int) -> None:
+        points.reached("fsync")
+        fsync(descriptor)
+
+    sqlite3.connect = counting_connect  # type: ignore[assignment]
+    os.fsync = counting_fsync  # type: ignore[assignment]
+    sys.addaudithook(points.audit)
+
+
+def _nursery(target: str, path: str) -> None:
+    sys.path.insert(0, path)
+    module, _, name = target.partition(":")
+    act = getattr(importlib.import_module(module), name)
+    for line in sys.stdin:
+        print(json.dumps(_fork(act, json.loads(line))), flush=True)
+
+
+def _fork(act: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    read, write = os.pipe()
+    error_read, error_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
         code = 1
         try:
-            _watch(act, seen.append)
+            os.dup2(2, 1)  # what the act prints is none of our answers
+            root = Path(asked["root"])
+            points = _Points(root, asked["kill_at"], write)
+            _install(points)
+            act(root, asked["arguments"])
             code = 0
-        except BaseException as error:  # noqa: BLE001 - whatever it was, the parent must hear of it
-            seen.append(f"{type(error).__name__}: {error}")
+        except BaseException:
+            os.write(error_write, traceback.format_exc()[-30_000:].encode())
         finally:
-            with os.fdopen(writer, "w") as pipe:
-                json.dump(seen, pipe)
             os._exit(code)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        seen = json.load(pipe)
-    _, status = os.waitpid(child, 0)
-    assert status == 0, f"the act failed: {seen[-1:]}"
-    return seen
+    os.close(write)
+    os.close(error_write)
+    with os.fdopen(read) as log, os.fdopen(error_read) as errors:
+        points_seen = [json.loads(line) for line in log]
+        error = errors.read()
+    _, status = os.waitpid(pid, 0)
+    killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    return {
+        "points": points_seen,
+        "signal": killed,
+        "exit": os.WEXITSTATUS(status) if killed is None else None,
+        "error": error,
+    }
 
 
-def die_at(point: int, act: Callable[[], object]) -> None:
-    """Run `act` in a child that is killed just before its `point`-th point (from 0)."""
-    child = _fork()
-    if child == 0:
-        left = point
-
-        def step(name: str) -> None:
-            nonlocal left
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left -= 1
-
-        try:
-            _watch(act, step)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, f"point {point} was never reached"
-
-
-def _fork() -> int:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12: fork beside threads; the child only acts
-        return os.fork()
-
-
-def _watch(act: Callable[[], object], step: Callable[[str], None]) -> None:
-    def profile(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "c_call" and argument.__name__ in NAMES:
-            sys.setprofile(None)
-            step(argument.__name__)
-            sys.setprofile(profile)
-
-    sys.setprofile(profile)
-    try:
-        act()
-    finally:
-        sys.setprofile(None)
+if __name__ == "__main__":
+    _nursery(sys.argv[1], sys.argv[2])

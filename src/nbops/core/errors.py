@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NbopsError(Exception):
@@ -79,8 +80,11 @@ class NotCanonicalError(UsageError):
 
 
 class RefusedError(NbopsError):
+    """`promotion` is the refusal as recorded (a :class:`nbops.core.models.Promotion`), where gates refused."""
+
     exit_code = 3
     http_status = 409
+    promotion: Any = None
 
 
 class UntrustedModelError(RefusedError):
