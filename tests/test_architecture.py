@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 
 FLOORS = {
     0: ["core"],
-    1: ["fingerprints", "profiles", "modelfiles", "store", "notebook", "render"],
+    1: ["fingerprints", "profiles", "datafiles", "modelfiles", "store", "notebook", "render"],
     1.5: ["settings", "workspace"],
     2: ["capture", "pipeline", "registry", "monitor"],
     3: ["scoring", "verification"],

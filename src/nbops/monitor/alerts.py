@@ -6,14 +6,15 @@ An alert has a cause; the store takes one alert per (deployment, kind, cause), h
   Season and growth move inputs without harm, so drift alone is told as a warning ("no label evidence"): only
   labels show harm.
 * **rejected rows**: more than 5 % of a scoring's rows went to quarantine.
-* **degradation**: the realised error exceeds its bound (see :func:`nbops.monitor.metrics.degraded`).
+
+That the realised error is too large is told by whoever decides what to do about it (the automation).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from nbops.core.deployments import Alert, DriftReport, Performance, Scoring, Severity
+from nbops.core.deployments import Alert, DriftReport, Scoring, Severity
 from nbops.core.ids import new_id
 from nbops.store import deployments
 from nbops.store.database import Transaction
@@ -60,23 +61,6 @@ def drifted(tx: Transaction, report: DriftReport, before: DriftReport | None) ->
         at=report.at,
         about={"report": report.id, "run": report.run, "columns": [c.column for c in new]},
         message=f"{report.deployment} {report.period}: input drift without label evidence: {said}{more}",
-    )
-
-
-def degradation(tx: Transaction, performance: Performance, why: str, *, at: datetime) -> bool:
-    """Tell that a period's realised error is too large; `why` is what :func:`degraded` said.
-    True if it was not told before for this scoring."""
-    return _tell(
-        tx,
-        kind="degradation",
-        cause=performance.run,
-        deployment=performance.deployment,
-        severity=Severity.ALERT,
-        period=performance.period,
-        at=at,
-        about={"run": performance.run, "version": performance.version, "rows": performance.rows},
-        message=f"{performance.deployment} {performance.period} (version {performance.version},"
-        f" {performance.rows} of {performance.scored} rows with labels): {why}",
     )
 
 

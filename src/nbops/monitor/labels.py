@@ -127,9 +127,13 @@ def _is_numeric(ws: Workspace, scoring: Scoring) -> bool:
 def _read(path: Path, column: str, by: list[str], numeric: bool) -> pa.Table:
     """The file's labels: the columns of `by`, and ``label``; each row once."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    table = pa.Table.from_batches([b.select([*by, column]) for b in datafiles.batches(path)] or [])
-    table = table.rename_columns([*by, LABEL])
+    none = InputDataError(f"{path}: there is no label in the column {column!r}; add the file when there are some")
+    parts = [batch.select([*by, column]) for batch in datafiles.batches(path)]
+    if not parts:
+        raise none
+    table = pa.Table.from_batches(parts).rename_columns([*by, LABEL])
     values = table[LABEL].combine_chunks()
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
@@ -142,11 +146,9 @@ def _read(path: Path, column: str, by: list[str], numeric: bool) -> pa.Table:
                 " the model predicts numbers: correct the file"
             ) from error
     table = table.set_column(len(by), LABEL, values)
-    import pyarrow.compute as pc
-
     table = table.filter(pc.invert(pc.is_null(table[LABEL], nan_is_null=numeric)))
     if not table.num_rows:
-        raise InputDataError(f"{path}: there is no label in the column {column!r}; add the file when there are some")
+        raise none
     return _last_wins(table, by)
 
 

@@ -8,16 +8,12 @@ one class) is left out, never NaN.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-from nbops.core.errors import SettingsError, suggestion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LOSSES = {"mean_absolute_error", "root_mean_squared_error", "log_loss", "brier_score_loss"}
-_SCORES = {"r2_score", "accuracy_score", "roc_auc_score"}  # larger is better, 1 is perfect
 _EPSILON = 1e-15
 
 
@@ -79,53 +75,3 @@ def classification(
 
             found["roc_auc_score"] = float(roc_auc_score(index, positive))
     return found
-
-
-def as_error(metric: str, value: float) -> float:
-    """A metric as an error, smaller is better, 0 is perfect: scores become 1 - score, a bias its size.
-
-    Raises
-    ------
-    SettingsError
-        For a metric that is none of those above.
-    """
-    if metric in _LOSSES:
-        return value
-    if metric in _SCORES:
-        return 1.0 - value
-    if metric == "bias":
-        return abs(value)
-    known = sorted({*_LOSSES, *_SCORES, "bias"})
-    raise SettingsError(f"the realised metric {metric!r} is not known{suggestion(metric, known)}")
-
-
-def degraded(metrics: Mapping[str, float], metric: str, reference: float, bound: float) -> str | None:
-    """Is `metric`, seen as an error, more than `bound` times its reference? A sentence if so, else None.
-
-    Parameters
-    ----------
-    metrics : mapping
-        Realised metrics by name.
-    metric : str
-        The one that decides.
-    reference : float
-        Its value when the model was accepted.
-    bound : float
-        A multiple, such as 1.3.
-
-    Raises
-    ------
-    SettingsError
-        For a metric that is never realised here.
-    """
-    asked = bound * as_error(metric, reference)
-    if metric not in metrics:
-        return None
-    seen = as_error(metric, metrics[metric])
-    if not seen > asked:
-        return None
-    was = f"{metrics[metric]:.4g} against {reference:.4g} at acceptance"
-    if metric in _SCORES:
-        return f"{metric} {was}: its distance from 1 is {seen:.3g}, more than {bound:g} times {asked / bound:.3g}"
-    times = f"{seen / (asked / bound):.2f} times" if asked else "infinitely"
-    return f"{metric} {was}: {times} as large, more than {bound:g} times is too much"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbops.core.canonical import digest
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SIGNIFICANT_DIGITS = 9
+SMOKE_ROWS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,3 +85,32 @@ def predictions_digest(values: NDArray[Any]) -> str:
     return digest(
         [f"{v:.{_SIGNIFICANT_DIGITS}g}" if isinstance(v, float) else v for v in values.tolist()],
     )
+
+
+def evaluation_digest(model: Any, rows_path: Path) -> tuple[int, str]:
+    """How many kept evaluation rows `model` was given (at most 100), and the digest of what it predicts for them.
+    The clean process of the smoke score computes it, and so does whoever compares.
+
+    Parameters
+    ----------
+    model : object
+        A fitted estimator.
+    rows_path : Path
+        Parquet: the inputs, then the target as the last column.
+
+    Raises
+    ------
+    ExecutionError
+        If the model fails, or a prediction is NaN or infinite.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(rows_path) as file:
+        batch = next(file.iter_batches(batch_size=SMOKE_ROWS), None)
+    if batch is None or not batch.num_rows:
+        raise ExecutionError(f"{rows_path.name} has no evaluation rows; evaluate the model on some before promoting")
+    values = predict(model, batch.to_pandas().iloc[:, :-1]).values
+    bad = int((~finite(values)).sum())
+    if bad:
+        raise ExecutionError(f"{bad} of {len(values)} predictions are not finite")
+    return len(values), predictions_digest(values)

@@ -15,9 +15,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-ROWS = 100
+from nbops.scoring.prediction import evaluation_digest
+
+__all__ = ["SmokeResult", "evaluation_digest", "smoke"]
+
 TIMEOUT_S = 60.0
 _CHILD = ("-m", "nbops.scoring.smoke_child")
 
@@ -86,31 +88,6 @@ def smoke(
         predictions_digest=answer["digest"],
         error=None,
     )
-
-
-def evaluation_digest(model: Any, rows_path: Path) -> tuple[int, str]:
-    """How many rows `model` was given, and the digest of what it predicts for them: what the clean process
-    computes, computed here.
-
-    Raises
-    ------
-    ExecutionError
-        If the model fails, or a prediction is NaN or infinite.
-    """
-    import pyarrow.parquet as pq
-
-    from nbops.core.errors import ExecutionError
-    from nbops.scoring.prediction import finite, predict, predictions_digest
-
-    with pq.ParquetFile(rows_path) as file:
-        batch = next(file.iter_batches(batch_size=ROWS), None)
-    if batch is None or not batch.num_rows:
-        raise ExecutionError(f"{rows_path.name} has no evaluation rows; evaluate the model on some before promoting")
-    values = predict(model, batch.to_pandas().iloc[:, :-1]).values
-    bad = int((~finite(values)).sum())
-    if bad:
-        raise ExecutionError(f"{bad} of {len(values)} predictions are not finite")
-    return len(values), predictions_digest(values)
 
 
 def _bad(began: float, error: str) -> SmokeResult:

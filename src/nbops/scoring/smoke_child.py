@@ -10,7 +10,7 @@ from pathlib import Path
 def main() -> None:
     """``{"model", "format", "rows", "allow"}`` → ``{"rows", "digest", "error"}``."""
     from nbops.modelfiles.load import load
-    from nbops.scoring.smoke import evaluation_digest
+    from nbops.scoring.prediction import evaluation_digest
 
     asked = json.load(sys.stdin)
     try:
