@@ -43,7 +43,7 @@ def of_masked(array: np.ma.MaskedArray[Any, Any], work: Work) -> Body:
         raise NotHashableHonestly("not fingerprinted: a masked array of a structured dtype")
     shape = tuple(int(n) for n in array.shape)
     data = np.ma.getdata(array).view(np.ndarray)
-    streams = Streams(work.threads)
+    streams = Streams()
     writer = Values(data.dtype, work, streams)
     if not np.ma.is_masked(array):
         for chunk in chunks(data):
@@ -86,7 +86,7 @@ def array_digest(array: np.ndarray[Any, Any], work: Work) -> bytes:
     if array.dtype.names:
         fields = [(n, dtype_text(array.dtype[n]), array_digest(array[n], work)) for n in array.dtype.names]
         return node("fields", *(raw for field in fields for raw in field))
-    streams = Streams(work.threads)
+    streams = Streams()
     writer = Values(array.dtype, work, streams)
     for chunk in chunks(array):
         writer.extend(chunk)
@@ -101,7 +101,7 @@ def column_digests(columns: Sequence[np.ndarray[Any, Any]], work: Work) -> list[
     together = [i for i, c in enumerate(columns) if _side_by_side(c)]
     apart = [i for i, c in enumerate(columns) if not _side_by_side(c)]
     groups = [[i] for i in apart] + [together[k : k + _STRIDED_GROUP] for k in range(0, len(together), _STRIDED_GROUP)]
-    if len(groups) == 1 and len(together) > 1:  # one group for each thread
+    if work.threads > 1 and len(groups) == 1 and len(together) > 1:  # one group for each thread
         groups = [together[: len(together) // 2], together[len(together) // 2 :]]
     found: dict[int, bytes] = {}
 
@@ -123,7 +123,7 @@ def _group_digests(group: list[np.ndarray[Any, Any]], work: Work) -> list[bytes]
         return [array_digest(group[0], work)]
     streams = [Streams() for _ in group]
     writers = [Values(c.dtype, work, s) for c, s in zip(group, streams, strict=True)]
-    rows, step = len(group[0]), 1 << 13
+    rows, step = len(group[0]), 1 << 15
     for start in range(0, rows, step):
         for column, writer in zip(group, writers, strict=True):
             writer.extend(column[start : start + step])
@@ -164,7 +164,7 @@ def one_nan(chunk: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         raise NotHashableHonestly("not fingerprinted: complex numbers of extended precision")
     real = chunk.view(chunk.real.dtype) if chunk.dtype.kind == "c" else chunk
     with np.errstate(all="ignore"):
-        if not np.isnan(real.max()):  # max passes a NaN on, and makes no array of flags
+        if not np.isnan(np.maximum.reduce(real)):  # max passes a NaN on, and makes no array of flags
             return chunk
     real = real.copy()
     real[np.isnan(real)] = np.nan

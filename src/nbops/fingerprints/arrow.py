@@ -44,7 +44,7 @@ def of_array(array: Any, work: Work) -> Body:
 
 def arrow_digest(array: Any, work: Work, *, nullable: bool = True) -> bytes:
     """Of an Array or ChunkedArray: type, nullability, length, nulls and values."""
-    column = Column(array.type, work, work.threads)
+    column = Column(array.type, work)
     for chunk in getattr(array, "chunks", [array]):
         column.extend(chunk)
     return node("arrow", str(nullable), column.digest())
@@ -60,17 +60,19 @@ def string_streams(array: Any, work: Work, streams: Streams) -> None:
 class Column:
     """Takes the chunks of a column of one type, the way down its nested types included."""
 
-    def __init__(self, kind: Any, work: Work, threads: int = 1, streams: Streams | None = None) -> None:
+    def __init__(self, kind: Any, work: Work, streams: Streams | None = None) -> None:
         import pyarrow.types as t
 
         self._kind, self._work = kind, work
-        self._streams = streams or Streams(threads)
+        self._streams = streams or Streams()
         self._rows = 0
         self._children: list[Column] = []
         header = [str(kind)]
         if hasattr(kind, "extension_name"):
             self._put = self._extension
-            header += [kind.extension_name, repr(kind.__arrow_ext_serialize__())]
+            # pyarrow's own extension types say their parameters in their text, those of others only here
+            said = getattr(kind, "__arrow_ext_serialize__", bytes)()
+            header += [kind.extension_name, str(kind.storage_type), repr(said)]
             self._children = [Column(kind.storage_type, work)]
         elif t.is_null(kind):
             self._put = self._nothing
@@ -88,7 +90,7 @@ class Column:
         elif t.is_struct(kind):
             self._put = self._struct
             fields = [kind.field(i) for i in range(kind.num_fields)]
-            header += [said for field in fields for said in (field.name, str(field.nullable))]
+            header += [text for field in fields for text in (field.name, str(field.nullable))]
             self._children = [Column(field.type, work) for field in fields]
         elif t.is_primitive(kind) or t.is_decimal(kind) or t.is_fixed_size_binary(kind) or t.is_interval(kind):
             self._put = self._fixed

@@ -13,11 +13,13 @@ from nbops.fingerprints.work import NotHashableHonestly, Work
 
 
 def numpy_of(array: Any) -> Any | None:
-    """The ndarray that is all of `array` (a pandas array), or None. No copy is made."""
+    """The ndarray that is all of `array` (a pandas or numpy array), or None. No copy is made."""
     import numpy as np
+    import pandas as pd
 
-    dtype = array.dtype
-    return np.asarray(array) if isinstance(dtype, np.dtype) else None
+    if type(array) is pd.arrays.NumpyExtensionArray:  # string[python] is a subclass
+        return array.to_numpy()
+    return np.asarray(array) if isinstance(array.dtype, np.dtype) else None
 
 
 def column_digest(array: Any, work: Work) -> tuple[str, bytes]:
@@ -47,7 +49,7 @@ def column_digest(array: Any, work: Work) -> tuple[str, bytes]:
         return str(dtype), node("pandas arrow", arrow_digest(array.__arrow_array__(), work))
     if isinstance(dtype, pd.SparseDtype):
         return _sparse(array, work)
-    if type(dtype).__module__.partition(".")[0] == "pandas" and hasattr(dtype, "numpy_dtype"):
+    if hasattr(array, "_mask") and hasattr(dtype, "numpy_dtype"):
         return _masked(array, work)
     return _foreign(array, work)
 
@@ -60,10 +62,10 @@ def _slices(array: Any, rows: int = CHUNK_ROWS) -> Iterator[tuple[int, Any]]:
 def _masked(array: Any, work: Work) -> tuple[str, bytes]:
     """Int64, Float64, boolean …: NA positions, and the values that are there (a NaN among them is one)."""
     dtype = array.dtype.numpy_dtype
-    streams = Streams(work.threads)
+    streams = Streams()
     writer = Values(dtype, work, streams)
     for start, part in _slices(array):
-        missing = _is_na(part)
+        missing = part._mask  # NA alone: isna says NaN too where pandas is told not to tell them apart
         if missing.any():
             streams.put("nulls", positions(missing, start))
             part = part[~missing]
@@ -71,18 +73,12 @@ def _masked(array: Any, work: Work) -> tuple[str, bytes]:
     return str(array.dtype), streams.digest("masked", str(array.dtype), len(array))
 
 
-def _is_na(part: Any) -> Any:
-    """NA alone. `isna` of a Float64 says NaN too where pandas is told not to tell them apart."""
-    mask = getattr(part, "_mask", None)
-    return part.isna() if mask is None else mask
-
-
 def _strings(array: Any, work: Work) -> tuple[str, bytes]:
     """One digest whatever the storage; the dtypes with NaN ("str") and with NA ("string") are two."""
     import pandas as pd
 
     text = "string" if array.dtype.na_value is pd.NA else "str"
-    streams = Streams(work.threads)
+    streams = Streams()
     if array.dtype.storage == "python":
         for start, part in _slices(array):
             work.check()
@@ -102,7 +98,7 @@ def _categorical(array: Any, work: Work) -> tuple[str, bytes]:
 
     of, categories = column_digest(array.categories.array, work)
     ordered = "ordered " if array.ordered else ""
-    streams = Streams(work.threads)
+    streams = Streams()
     writer = Values(np.dtype("int64"), work, streams)
     for _, part in _slices(array.codes, 2 * CHUNK_ROWS):
         writer.extend(part.astype("int64"))
@@ -115,7 +111,7 @@ def _sparse(array: Any, work: Work) -> tuple[str, bytes]:
     import numpy as np
 
     dtype = array.dtype.subtype
-    streams = Streams(work.threads)
+    streams = Streams()
     writer = Values(dtype, work, streams)
     for _, part in _slices(array):
         writer.extend(np.asarray(part, dtype=dtype))

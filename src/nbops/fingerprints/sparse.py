@@ -25,7 +25,7 @@ def of_sparse(matrix: Any, work: Work) -> Body:
         raise NotHashableHonestly(f"not fingerprinted: a sparse array of {matrix.ndim} dimension(s)")
     shape = tuple(int(n) for n in matrix.shape)
     by_line = matrix.T if matrix.format == "csc" else matrix.tocsr()
-    streams = Streams(work.threads)
+    streams = Streams()
     data = Values(by_line.dtype, work, streams)
     for start, stop in _stretches(by_line.indptr):
         lines = by_line[start:stop]

@@ -19,7 +19,6 @@ FORM = "f1"
 CHUNK_BYTES = 1 << 18  # what is looked at twice (NaN, then BLAKE3) stays in the core's cache
 CHUNK_ROWS = 1 << 14  # of values without a fixed width
 PIECE = 1 << 22  # no encoded copy of a string is larger
-_THREADS_FROM = 1 << 20  # below, handing work to a second thread costs more than it gains
 
 
 def node(kind: str, *parts: bytes | str | int) -> bytes:
@@ -60,8 +59,7 @@ def _little(numbers: array[Any]) -> array[Any]:
 class Streams:
     """Named streams of bytes; `digest` joins them. A stream that got no byte is as if it weren't there."""
 
-    def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
+    def __init__(self) -> None:
         self._hashers: dict[str, blake3] = {}
 
     def put(self, stream: str, data: Any) -> None:
@@ -72,8 +70,7 @@ class Streams:
         raw = view.cast("B")
         hasher = self._hashers.get(stream)
         if hasher is None:
-            threads = self._threads if len(raw) >= _THREADS_FROM else 1
-            hasher = self._hashers[stream] = blake3(max_threads=threads)
+            hasher = self._hashers[stream] = blake3()
         hasher.update(raw)
 
     def digest(self, kind: str, *parts: bytes | str | int) -> bytes:

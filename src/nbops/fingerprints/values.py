@@ -21,6 +21,7 @@ from nbops.fingerprints.work import NotHashableHonestly, Work
 
 NAN = struct.pack("<d", math.nan)
 _INT64 = range(-(2**63), 2**63)
+_SHORT, _SHORT_TEXT = 64, 1 << 16
 _NESTED = b"N"  # the payload is a digest of its own
 _TEXT = b"s"
 _TEXT_OR_MISSING = {str, float, type(None)}
@@ -34,7 +35,7 @@ PLAIN: frozenset[type] = frozenset(
 
 def of_value(value: Any, work: Work) -> Body:
     """The fingerprint of one plain value; its kind is its type's name."""
-    streams = Streams(work.threads)
+    streams = Streams()
     Items(work, streams).extend([value])
     return Body(kind=type(value).__name__, digest=streams.digest("value"))
 
@@ -124,7 +125,14 @@ def _put_long(text: str, streams: Streams) -> int:
 
 
 def sequence_digest(kind: str, items: Sequence[Any], work: Work) -> bytes:
-    """Of a list or tuple: its items in order."""
+    """Of a list or tuple: its items in order. A short one (by a rule on its content alone) is one blob: cells that
+    hold lists come by the million."""
+    if len(items) <= _SHORT and not any(type(i) in (str, bytes) and len(i) > _SHORT_TEXT for i in items):
+        blob = bytearray()
+        for item in items:
+            tag, payload = encode(item, work)
+            blob += tag + len(payload).to_bytes(8, "little") + payload
+        return node(f"short {kind}", bytes(blob))
     streams = Streams()
     writer = Items(work, streams)
     for start in range(0, len(items), CHUNK_ROWS):
@@ -142,6 +150,10 @@ def encode(value: Any, work: Work) -> tuple[bytes, bytes]:
         For a type that isn't known, at any depth.
     """
     kind = type(value)
+    if kind is str and len(value) > PIECE:
+        streams = Streams()
+        _put_long(value, streams)
+        return b"S", streams.digest("long text")
     if kind is float and value != value:
         return b"n", b""
     simple = _SIMPLE.get(kind)
