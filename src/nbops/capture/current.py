@@ -9,10 +9,10 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nbops.capture.cells import CellStart
-from nbops.capture.session import Session
-from nbops.workspace import open_workspace
+if TYPE_CHECKING:  # loading the extension must cost nothing; a session is built when something is tracked
+    from nbops.capture.session import Session
 
 DISABLED = "NBOPS_DISABLED"
 
@@ -61,6 +61,10 @@ def script_text(file: str | None = None) -> str:
 
 
 def _script_session() -> Session:
+    from nbops.capture.cells import CellStart
+    from nbops.capture.session import Session
+    from nbops.workspace import open_workspace
+
     file = getattr(sys.modules["__main__"], "__file__", None)
     session = Session(
         open_workspace(), notebook=Path(file).absolute() if file else None, run_id=os.environ.get("NBOPS_RUN_ID")

@@ -25,7 +25,8 @@ from typing import Any
 from nbops.capture.cells import CellStart, OpenCell, outcome, parameter, series_and_last
 from nbops.capture.data import Fingerprinter, data_names
 from nbops.capture.environment import code_state, environment, packages, peak_memory_mb
-from nbops.capture.seam import Instruments, Observations, Scope
+from nbops.capture.instruments import Instruments
+from nbops.capture.observation import Observations, Scope
 from nbops.core.canonical import canonical, digest
 from nbops.core.errors import UnknownNameError
 from nbops.core.ids import new_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError as ShellUsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
@@ -13,7 +13,9 @@ from nbops.capture.current import open_session
 from nbops.core.errors import NbopsError, UsageError, suggestion
 from nbops.ipython.hooks import CellHooks
 from nbops.ipython.track_line import USAGE, parse
-from nbops.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from nbops.workspace import Workspace
 
 CARDS = ("full", "line", "off")
 
@@ -157,6 +159,8 @@ class NbopsMagics(Magics):
         return diff_text(diff(*sides))
 
     def _workspace(self) -> Workspace:
+        from nbops.workspace import open_workspace
+
         session = open_session()
         return session.workspace if session is not None else open_workspace(self.hooks.start_folder())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -20,7 +20,7 @@ _FEW = 12  # entries a card lists before it says how many more there are
 _LONG = 80  # characters of one parameter's value
 
 Row = tuple[str, list[str]]
-Names = dict[str | None, str]  # {digest: the variable it went by}
+Names = Mapping[Any, str]  # {digest: the variable it went by}
 
 _STYLE = """<style>
 .nbops-card{border:1px solid var(--jp-border-color2,#ccc);border-left:3px solid var(--nbops-mark,#2e7d32);
@@ -124,7 +124,7 @@ def _summary(record: CellRecord) -> str:
 
 def _rows(record: CellRecord) -> list[Row]:
     names = {u.fingerprint.digest: u.name for u in (*record.writes, *record.reads) if u.fingerprint.digest is not None}
-    models: Names = {m.digest: m.name for m in record.models if m.digest is not None}
+    models = {m.digest: m.name for m in record.models if m.digest is not None}
     before = {u.name: u.fingerprint for u in record.reads}
     rows: list[Row] = [
         ("error", [record.error] if record.error else []),

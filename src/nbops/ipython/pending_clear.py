@@ -69,8 +69,3 @@ class PendingClear:
             else:
                 del stream.write
         self._written = []
-
-
-def publish(shell: Any, bundle: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
-    """Send a MIME bundle as an output of the cell that has just run."""
-    shell.display_pub.publish(data=bundle, metadata=metadata or {})

@@ -1,0 +1,47 @@
+"""Which card goes out for a cell, and as what: the record itself as a MIME type, and the same to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbops.capture.session import Outcome
+from nbops.core.runs import RunKind
+from nbops.notebook.embedded import MIME, payload_for
+from nbops.render.card import card_html, card_text, notice_html, notice_text
+
+LOST_CLEAR = "no card is shown: it would have carried out the cell's pending clear_output(wait=True)"
+
+
+def show(shell: Any, done: Outcome, form: str, *, marked: bool) -> None:
+    """Put out the card of a cell that has just run.
+
+    Parameters
+    ----------
+    form : {"full", "line", "off"}
+    marked : bool
+        Whether the user asked for this cell (``%%track``). Others get one collapsed line, and none where nothing
+        was captured.
+    """
+    record = done.record
+    if done.problem is not None:
+        say(shell, done.problem)
+    elif record is not None and form != "off" and (marked or done.captured):
+        full = marked and form == "full"
+        name = done.run.name if done.run is not None and done.run.kind is RunKind.BLOCK else None
+        _publish(
+            shell,
+            {
+                MIME: payload_for(record),
+                "text/html": card_html(record, name=name, full=full),
+                "text/plain": card_text(record, name=name, full=full),
+            },
+        )
+
+
+def say(shell: Any, problem: str) -> None:
+    """Put out one sentence, where there is no record to show."""
+    _publish(shell, {"text/html": notice_html(problem), "text/plain": notice_text(problem)})
+
+
+def _publish(shell: Any, bundle: dict[str, Any]) -> None:
+    shell.display_pub.publish(data=bundle, metadata={})
