@@ -8,7 +8,8 @@ the same signature, defaults, closure and name. The stub leaves nothing behind:
   and RERAISE go past the place where an entry is made];
 * ``warnings.warn(…, stacklevel=2)``: frames of files whose name contains ``importlib`` and ``_bootstrap`` aren't
   counted [CPython: is_internal_frame], so the stub's file has such a name;
-* ``inspect.getsource``: finds the source by the module's loader and the stub's first line, which is the original's;
+* ``inspect.getsource``: finds the source by the stub's first line, which is the original's, and the module's loader;
+  a cell's source is put into ``linecache`` under the stub's file name while the swap lasts;
 * pickling by value (cloudpickle, joblib's workers): a pickled probe comes back as one that does nothing.
 
 Tried on CPython 3.11 only. Nothing in here is particular to it but the two behaviours named above.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import linecache
 import types
 from typing import Any
 
@@ -72,6 +74,7 @@ class Swaps:
 
     def __init__(self) -> None:
         self._now: dict[types.FunctionType, tuple[types.CodeType, types.CodeType]] = {}
+        self._sources: list[str] = []
         self._made: dict[types.FunctionType, tuple[types.CodeType, types.CodeType, Probe]] = {}
 
     def __len__(self) -> int:
@@ -88,6 +91,10 @@ class Swaps:
         self._now[function] = (code, stub)
         if _of_a_module(function):
             self._made[function] = (code, stub, probe)
+        else:
+            lines = linecache.getlines(code.co_filename, function.__globals__)
+            linecache.cache[stub.co_filename] = (len(lines), None, lines, stub.co_filename)
+            self._sources.append(stub.co_filename)
         function.__code__ = stub
         return True
 
@@ -104,6 +111,9 @@ class Swaps:
             if function.__code__ is stub:  # else somebody gave it new code: theirs counts
                 function.__code__ = code
         self._now.clear()
+        for name in self._sources:
+            linecache.cache.pop(name, None)
+        self._sources.clear()
 
 
 def plain_function(member: Any) -> Any:
@@ -151,8 +161,7 @@ def _stub(function: types.FunctionType, code: types.CodeType, probe: Probe) -> t
         co_name=code.co_name,
         co_qualname=code.co_qualname,
         co_firstlineno=code.co_firstlineno,
-        # a cell's source is known by its file's name only; a module's by its loader too
-        co_filename=code.co_filename if not _of_a_module(function) else _FILE.format(module=function.__module__),
+        co_filename=_FILE.format(module=function.__module__ if _of_a_module(function) else code.co_filename),
     )
 
 

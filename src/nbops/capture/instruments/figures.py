@@ -42,7 +42,7 @@ class OpenFigures:
     """Figures that stay open from cell to cell; each state is kept once."""
 
     def __init__(self) -> None:
-        self._kept: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._kept: weakref.WeakKeyDictionary[Any, bytes] = weakref.WeakKeyDictionary()
 
     def finish(self, watch: Watch) -> None:
         """Render what is open, unless a front end shows it."""
@@ -50,15 +50,17 @@ class OpenFigures:
         if pyplot is None or "inline" in str(getattr(sys.modules["matplotlib"], "get_backend", str)()).lower():
             return
         managers = sys.modules["matplotlib._pylab_helpers"].Gcf.get_all_fig_managers()
-        for figure in [manager.canvas.figure for manager in managers]:
-            if (figure in self._kept and not figure.stale) or not (figure.axes or figure.lines):
+        for figure in [manager.canvas.figure for manager in managers[-MOST:]]:
+            if not (figure.axes or figure.lines):
                 continue
             content = io.BytesIO()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 figure.savefig(content, format="png", dpi=figure.dpi)
-            self._kept.add(figure)
-            _keep(watch, content.getvalue(), figure)
+            # whether it has changed can't be asked: ``stale`` stays true after a figure was saved
+            if self._kept.get(figure) != content.getvalue():
+                self._kept[figure] = content.getvalue()
+                _keep(watch, content.getvalue(), figure)
 
 
 def _keep(watch: Watch, content: bytes, figure: Any) -> None:

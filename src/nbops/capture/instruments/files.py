@@ -51,6 +51,8 @@ class ScopeFiles:
         if path not in self._opened and len(self._opened) >= _MOST_FILES:
             self.watch.note(f"more than {_MOST_FILES} files were opened; the first {_MOST_FILES} are recorded")
             return
+        if os.path.isdir(path):  # noqa: PTH112
+            return
         stamp = _stamp(path)
         if is_temporary(path, self.root) and (stamp is None or stamp[1] >= self.watch.began_ns - 10_000_000):
             return  # made in this cell, for this cell

@@ -15,6 +15,7 @@ from nbops.capture.instruments.model_log import HOLD_BYTES, Evaluation, Facts, K
 from nbops.capture.instruments.names import names_of
 from nbops.capture.instruments.tables import frame_of, n_bytes, parquet, with_target
 from nbops.capture.instruments.watch import Watch
+from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, ModelUse
 from nbops.modelfiles.save import SavedModel
 
@@ -265,7 +266,7 @@ def _reason(saved: SavedModel | None) -> str | None:
     if saved is None:
         return "models are not kept: [capture] keep_models is false"
     if saved.digest is None:
-        return f"{saved.reason or 'it could not be written'}; log it with an explicit choice of pickle to keep it"
+        return redact_text(saved.reason or "it could not be written")
     if saved.untrusted:
         return f"loading it needs --allow-type for {', '.join(saved.untrusted)}"
     return saved.reason
