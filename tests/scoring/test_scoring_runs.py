@@ -17,6 +17,7 @@ from deployed_model import CITIES, deployed, fitted, register, rows
 from nbops.core.errors import SettingsError, UnknownNameError, UsageError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.profiles.profile import Profile
+from nbops.scoring import output_folder
 from nbops.scoring.score import score
 from nbops.store import deployments, records, runs
 from nbops.workspace import Workspace
@@ -233,3 +234,25 @@ def test_the_period_may_be_given_and_makes_a_fit_folder_name(tmp_path: Path) -> 
     assert scoring.period == "2012/01 β.."
     name = os.path.basename(scoring.output)  # noqa: PTH119 - the text itself is looked at
     assert name.startswith("2012_01_β___taxi-v1__") and folder_of(ws, scoring).is_dir()
+
+
+def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    import platform
+    import subprocess
+
+    ws = deployed(tmp_path / "w")
+    rows(30).to_csv(tmp_path / "a.csv", index=False)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    host = output_folder._plain(platform.node())
+    out = ws.root / "out"
+    for name in (
+        f".x.{host}.{gone.pid}.aa.partial",
+        f".x.{host}.{os.getpid()}.aa.partial",
+        ".mine.partial",
+        ".x.o.1.a",
+    ):
+        (out / name).mkdir(parents=True)
+    score(ws, "taxi", [tmp_path / "a.csv"], out)
+    left = sorted(p.name for p in out.iterdir() if p.name.startswith("."))
+    assert left == sorted([f".x.{host}.{os.getpid()}.aa.partial", ".mine.partial", ".x.o.1.a"])

@@ -121,8 +121,9 @@ def _manifest(scoring: Scoring, files: list[dict[str, Any]]) -> dict[str, Any]:
 def _sweep(parent: Path) -> None:
     """Remove what processes of this machine left when they were killed."""
     for leftover in parent.glob(f".*{_PARTIAL}"):
-        host, pid = leftover.name.removesuffix(_PARTIAL).rsplit(".", 3)[-3:-1]
-        if host == _plain(platform.node()) and pid.isdecimal() and not _running(int(pid)):
+        parts = leftover.name.removesuffix(_PARTIAL).split(".")[2:]  # host, process, token
+        ours = len(parts) == 3 and parts[0] == _plain(platform.node()) and parts[1].isdecimal()
+        if ours and not _running(int(parts[1])):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
