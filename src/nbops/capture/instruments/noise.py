@@ -33,10 +33,10 @@ def _prefixes() -> tuple[str, ...]:
     return (*(p.rstrip(os.sep) + os.sep for p in own), *_SYSTEM)
 
 
-@functools.cache
-def _temporary() -> tuple[str, ...]:
-    folder = tempfile.gettempdir()
-    return tuple({folder.rstrip(os.sep) + os.sep, str(Path(folder).resolve()).rstrip(os.sep) + os.sep})
+# Asked here, once: tempfile opens a file to find its folder, under a lock. Asking from within the audit event of
+# that very open would wait for the lock forever (the first cell of a kernel does that).
+_FOLDER = tempfile.gettempdir()
+_TEMPORARY = tuple({_FOLDER.rstrip(os.sep) + os.sep, str(Path(_FOLDER).resolve()).rstrip(os.sep) + os.sep})
 
 
 def is_noise(path: str, root: str, home: str) -> bool:
@@ -53,4 +53,4 @@ def is_noise(path: str, root: str, home: str) -> bool:
 
 def is_temporary(path: str, root: str) -> bool:
     """In the folder for temporary files, and not in a workspace there."""
-    return path.startswith(_temporary()) and not path.startswith(root)
+    return path.startswith(_TEMPORARY) and not path.startswith(root)
