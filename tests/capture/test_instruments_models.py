@@ -206,6 +206,25 @@ mean_absolute_error(test["y"], pred)
     assert any("changed after the prediction" in note for note in seen.notes)
 
 
+def test_what_is_known_of_a_judged_model_is_not_overwritten_by_a_look_at_training_rows(cells):
+    cells.run("""
+from sklearn.linear_model import Ridge
+model = Ridge().fit(X, y)
+""")
+    judged = cells.run("model.score(test[['a', 'b', 'kind']], test['y'])")
+    assert [m.evaluation is not None for m in judged.models] == [True]
+    after = cells.run("model.score(X, y)")
+    assert after.models == ()
+    assert after.metrics[0].model == judged.models[0].digest
+
+
+def test_a_model_fitted_where_nobody_looked_can_still_be_judged(cells):
+    cells.plain("from sklearn.linear_model import Ridge\nmodel = Ridge().fit(train[['a']], train['y'])")
+    (use,) = cells.run("model.score(test[['a']], test['y'])").models
+    assert use.digest and use.evaluation and use.trained_on is None
+    assert [f["name"] for f in use.signature["inputs"]] == ["a"]
+
+
 def test_score_is_one_metric_and_training_rows_are_no_evaluation(cells):
     seen = cells.run("""
 from sklearn.linear_model import Ridge

@@ -273,8 +273,8 @@ from sklearn.dummy import DummyRegressor
 dummy = DummyRegressor().fit(odd, y)
 """)
     assert cells.namespace["dummy"].n_outputs_ == 1
-    assert any("a fit was not recorded: RuntimeError: not to be copied" in note for note in seen.notes)
-    assert [m.name for m in seen.models] == ["model"]
+    assert any("a model's signature was not recorded: RuntimeError: not to be copied" in note for note in seen.notes)
+    assert [(m.name, m.signature is None) for m in seen.models] == [("model", False), ("dummy", True)]
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ class FitProbe(EstimatorProbe):
         estimator, known, X, y, trained_on, line = seen
         predicts = hasattr(estimator, "predict")
         facts = Facts(
-            params=params_of(estimator),
+            params=watch.attempt("a model's parameters", lambda: params_of(estimator)) or {},
             # what predicts nothing is no model to be deployed
-            signature=signature_of(estimator, X, y) if predicts else None,
+            signature=watch.attempt("a model's signature", lambda: signature_of(estimator, X, y)) if predicts else None,
             target=target_name(y),
             trained_on=trained_on,
             line=line,
@@ -107,8 +107,8 @@ class ScoreProbe(EstimatorProbe):
         X, y = argument(args, kwargs, 1, "X"), argument(args, kwargs, 2, "y")
         data = watch.fingerprint(y).digest if y is not None else None
         if y is not None:
-            known = self.log.known(estimator)
-            models(watch).evaluated(known, X, y, (watch.fingerprint(X).digest, data), "score", value)
+            known, on = self.log.known(estimator), (watch.fingerprint(X).digest, data)
+            watch.attempt("what a score is of", lambda: models(watch).evaluated(known, X, y, on, "score", value))
         kind = type(estimator)
         source = f"{kind.__module__}.{kind.__qualname__}.score"
         watch.metrics.append(Metric(name="score", value=value, source=source, data=data, line=cell_line()))

@@ -69,7 +69,6 @@ class ScopeFiles:
     def finish(self) -> tuple[FileUse, ...]:
         """The files, as they are now."""
         uses = []
-        self.watch.budget_s = max(self.watch.budget_s, self.watch.scope.workspace.settings.capture.budget_s)
         for path, use in self._opened.items():
             now = _stamp(path)
             name = relative(self.watch.scope.workspace, Path(path))

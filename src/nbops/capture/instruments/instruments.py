@@ -96,6 +96,7 @@ class Instruments:
             self._current.watch = self._outer.pop()
         else:
             self._leave()
+        watch.budget_s = watch.scope.workspace.settings.capture.budget_s  # the end has its own
         uses: dict[str, Any] = {"models": (), "files": ()}
         for name, finish in (
             ("models", lambda: watch.models.finish(namespace)),

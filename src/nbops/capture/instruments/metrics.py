@@ -38,7 +38,7 @@ class MetricProbe(CallProbe):
             return
         y_true, y_pred = argument(args, kwargs, 0, *_FIRST), argument(args, kwargs, 1, *_SECOND)
         data = watch.fingerprint(y_true).digest
-        self._judged(watch, y_true, y_pred, data, value)
+        watch.attempt("whose prediction it was", lambda: self._judged(watch, y_true, y_pred, data, value))
         watch.metrics.append(
             Metric(name=self.name, value=value, source=f"sklearn.metrics.{self.name}", data=data, line=cell_line())
         )

@@ -11,9 +11,17 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Evaluation, Facts, Known, ModelLog
 from nbops.capture.instruments.names import names_of
-from nbops.capture.instruments.tables import frame_of, n_bytes, parquet, with_target
+from nbops.capture.instruments.tables import (
+    frame_of,
+    n_bytes,
+    parquet,
+    signature_of,
+    target_name,
+    with_target,
+)
 from nbops.capture.instruments.watch import Watch
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, ModelUse
@@ -39,6 +47,7 @@ class ScopeModels:
         self.watch, self.log = watch, log
         self.fits = 0
         self._touched: dict[int, Known] = {}
+        self._fitted: set[int] = set()
         self._evaluations: dict[int, list[Evaluation]] = {}
         self._rows: dict[tuple[str | None, str | None], Artifact] = {}
         self._held: dict[object, _Fitted] = {}
@@ -68,6 +77,7 @@ class ScopeModels:
     def fitted(self, known: Known, facts: Facts, X: Any, y: Any) -> None:
         """It was fitted on X and y."""
         self.fits += 1
+        self._fitted.add(id(known))
         known.state += 1
         known.facts = facts
         if facts.signature is None:
@@ -88,6 +98,15 @@ class ScopeModels:
         """Metric `name` was computed on what it predicts for X, against y; `data` are the digests of both."""
         self._predictors.append((len(self.watch.metrics), known, known.state))
         self._touched.setdefault(id(known), known)
+        estimator = known.ref()
+        if known.facts is None and estimator is not None:  # fitted where we didn't see it: what can be said of it
+            known.facts = Facts(
+                params=self.watch.attempt("a model's parameters", lambda: params_of(estimator)) or {},
+                signature=self.watch.attempt("a model's signature", lambda: signature_of(estimator, X, y)),
+                target=target_name(y),
+                trained_on=None,
+                line=None,
+            )
         facts = known.facts
         if facts is not None and facts.trained_on is not None and facts.trained_on == data[0]:
             return  # on its training rows: no judgement
@@ -167,11 +186,14 @@ class ScopeModels:
         return sorted(chosen, key=lambda pair: order.index(id(pair[1])))
 
     def _uses(self, name: str, known: Known, estimator: Any) -> list[ModelUse]:
+        judged_here = self._evaluations.get(id(known))
+        if id(known) not in self._fitted and not judged_here:
+            return []  # used, but neither made nor judged here: what is known of it stands in an earlier record
         self.save(known, estimator)
         judged = dict.fromkeys(e.state for e in self._evaluations.get(id(known), ()) if e.state in known.saved)
         states = [s for s in judged if s != known.state] + [known.state]
-        if not known.facts and known.state not in judged:
-            return []  # it only predicted
+        if known.facts is None and known.state not in judged:
+            return []  # its last fit failed
         return self._states(name, known, states)
 
     def _states(self, name: str, known: Known, states: list[int], *, logged: bool = False) -> list[ModelUse]:
@@ -211,18 +233,27 @@ class ScopeModels:
         known, facts = held.known, held.facts
         if known.ref() is None or known.facts is not facts:
             return
-        if check and facts.trained_on is not None and self.watch.fingerprint(held.X).digest != facts.trained_on:
+        if (
+            check
+            and facts.trained_on is not None
+            and self.watch.fingerprint(held.X).digest
+            not in (
+                facts.trained_on,
+                None,
+            )
+        ):
             self.watch.note("a model's training data was changed in place after the fit: its profile is not kept")
             return
         from nbops.profiles.profiler import profile_table
 
-        table = with_target(held.X, held.y, facts.target) if held.y is not None else frame_of(held.X)
+        table = self.watch.attempt(
+            "a training profile",
+            lambda: with_target(held.X, held.y, facts.target) if held.y is not None else frame_of(held.X),
+        )
         if table is None:
             return
-        try:
-            content = profile_table(table).to_bytes()
-        except Exception as error:  # noqa: BLE001 - a column that can't be summed up; the model is kept all the same
-            self.watch.failed("the training profile", error)
+        content = self.watch.attempt("a training profile", lambda: profile_table(table).to_bytes())
+        if content is None:
             return
         digest = self.watch.scope.workspace.artifacts.put_bytes(content)
         facts.profile = Artifact(

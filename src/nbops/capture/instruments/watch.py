@@ -10,8 +10,9 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from nbops.capture.instruments.code_swap import Probe
 from nbops.capture.observation import Scope
@@ -19,6 +20,7 @@ from nbops.core.fingerprint import Fingerprint
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, Metric
 
+T = TypeVar("T")
 _MOST_NOTES = 20
 OVER_BUDGET = "not fingerprinted: budget"
 
@@ -60,6 +62,14 @@ class Watch:
 
     def failed(self, what: str, error: Exception) -> None:
         self.note(f"{what} was not recorded: {type(error).__name__}: {str(error)[:200]}")
+
+    def attempt(self, what: str, work: Callable[[], T]) -> T | None:
+        """The result of `work`; None and a note if it fails: one part that fails must not take the others along."""
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - it looks at objects of the user's, which may do anything
+            self.failed(what, error)
+            return None
 
     def unlike(self, cause: str) -> None:
         """Something that makes a step's result depend on more than its inputs."""
