@@ -91,7 +91,7 @@ class _Points:
     """Counts, and kills the process at the chosen one."""
 
     def __init__(self, root: Path, kill_at: int | None, log: int) -> None:
-        self.root, self.kill_at, self.log, self.count, self.busy = str(root), kill_at, log, 0, False
+        self.root, self.kill_at, self.log, self.count, self.busy = root, kill_at, log, 0, False
 
     def reached(self, name: str) -> None:
         if self.busy:
@@ -116,9 +116,9 @@ class _Points:
 
     def _below(self, what: str, path: Any) -> None:
         if isinstance(path, (str, bytes, os.PathLike)):
-            text = os.fsdecode(path)
-            if os.path.abspath(text).startswith(self.root):
-                self.reached(f"{what} {os.path.relpath(text, self.root)}")
+            whole = Path(os.fsdecode(path)).absolute()
+            if whole.is_relative_to(self.root):
+                self.reached(f"{what} {whole.relative_to(self.root)}")
 
 
 def _install(points: _Points) -> None:
@@ -172,7 +172,7 @@ def _fork(act: Any, asked: dict[str, Any]) -> dict[str, Any]:
             _install(points)
             act(root, asked["arguments"])
             code = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - the parent shows it
             os.write(error_write, traceback.format_exc()[-30_000:].encode())
         finally:
             os._exit(code)

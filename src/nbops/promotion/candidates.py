@@ -82,8 +82,8 @@ def _run(ws: Workspace, source: str) -> list[Run]:
 def _notebook(ws: Workspace, source: str) -> list[Run]:
     path = relative(ws, Path(source))
     listed = runs.listed(ws.store, notebook=path, limit=1000)
-    if not listed and source != path:
-        path, listed = source, runs.listed(ws.store, notebook=source, limit=1000)  # as recorded, from elsewhere
+    if not listed:
+        listed = runs.listed(ws.store, notebook=source, limit=1000)  # named as recorded, from another folder
     for run in listed:
         if run.status is RunStatus.COMPLETED and _models(ws, [run]):
             return [run]

@@ -141,7 +141,7 @@ def _already(reader: Reader, aim: _Aim, candidate: Candidate, champion: ModelVer
     if champion is None or (champion.artifact, champion.run) != (candidate.model.digest, candidate.run.id):
         return None
     deployment = deployments.find(reader, aim.deployment)
-    if deployment is None or (deployment.model, deployment.alias) != (aim.model, aim.alias):
+    if deployment is None or deployment.model != aim.model:
         return None
     moves = [p for p in models.history(reader, aim.model, aim.alias) if p.action is not Action.REFUSED]
     return moves[-1] if moves and moves[-1].to_version == champion.number else None
@@ -228,8 +228,8 @@ def _record(
 
 def _deploy(ws: Workspace, tx: Transaction, aim: _Aim) -> None:
     there = deployments.find(tx, aim.deployment)
-    if there is not None and (there.model, there.alias) == (aim.model, aim.alias):
-        return
+    if there is not None and there.model == aim.model:
+        return  # also where it follows another alias: a promotion to "staging" must not take production's traffic
     deployment = Deployment(
         name=aim.deployment,
         model=aim.model,
