@@ -38,9 +38,9 @@ VALUES = [
     "pd.Series(pd.array(rng.random(5 * N), 'Float64'))",
     "pd.DataFrame({'a': np.zeros(N)}, index=pd.MultiIndex.from_arrays([rng.integers(0, 10**9, N), np.arange(N)]))",
     "pd.DataFrame({'a': np.zeros(20 * N, 'i1')}, index=pd.RangeIndex(0, 40 * N, 2))",
-    "pa.table({'a': [[i, i] if i % 5 else None for i in range(N)], 'b': [str(i) if i % 3 else None for i in range(N)]})",
-    "scipy.sparse.random_array((100_000, 1000), density=0.1, format='csr', rng=rng)",
-    "scipy.sparse.random_array((100_000, 1000), density=0.1, format='csc', rng=rng)",
+    "pa.table({'a': [[i, i] if i % 5 else None for i in range(N)], 'b': [str(i)[i % 3 :] for i in range(N)]})",
+    "scipy.sparse.csr_array((rng.random(10**7), np.arange(10**7) % 1000, np.arange(10**5 + 1) * 100), shape=(100_000, 1000))",
+    "scipy.sparse.csc_array((rng.random(10**7), np.arange(10**7) % 1000, np.arange(10**5 + 1) * 100), shape=(1000, 100_000))",
     "'é' * 100_000_000",
     "np.array(['é' * 2_000_000 + str(i) for i in range(50)], dtype=object)",
 ]
