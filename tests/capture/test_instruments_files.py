@@ -186,3 +186,26 @@ def test_importing_the_instruments_is_light():
     code = f"import sys, nbops.capture.instruments; print([m for m in {heavy} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert said.stdout.strip() == "[]"
+
+
+def test_a_figure_shown_inline_is_kept_in_a_real_kernel(tmp_path):
+    import json
+
+    import nbformat
+    from nbclient import NotebookClient
+
+    (tmp_path / ".nbops").mkdir()
+    sources = [
+        "%load_ext nbops\n%nbops auto on",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.title('inline');",
+        "fig, ax = plt.subplots(); ax.plot([3, 1]); plt.show()",
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
+    NotebookClient(book, resources={"metadata": {"path": str(tmp_path)}}, kernel_name="python3", timeout=120).execute()
+    kept = []
+    for cell in book.cells[1:]:
+        shown = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
+        payload = [o.data for o in cell.outputs if "application/vnd.nbops.record.v1+json" in o.get("data", {})]
+        assert len(shown) == len(payload) == 1
+        kept.append('"figure"' in json.dumps(payload[0]["application/vnd.nbops.record.v1+json"]))
+    assert kept == [True, True]

@@ -387,3 +387,18 @@ _, status = os.waitpid(child, 0)
     )
     assert os.waitstatus_to_exitcode(cells.namespace["status"]) == 0
     assert seen.models == () and seen.files == ()
+
+
+def test_a_cell_run_again_gives_the_same_digests(cells):
+    source = """
+from sklearn.ensemble import RandomForestRegressor
+model = RandomForestRegressor(n_estimators=3, random_state=0).fit(train[["a", "b"]], train["y"])
+model.score(test[["a", "b"]], test["y"])
+"""
+    (first,), (second,) = cells.run(source).models, cells.run(source).models
+    assert None not in (first.digest, first.profile, first.evaluation)
+    assert (first.digest, first.profile, first.evaluation) == (second.digest, second.profile, second.evaluation)
+    for digest in (second.profile, second.evaluation):
+        cells.workspace.artifacts.path(digest).unlink()
+    (third,) = cells.run(source).models
+    assert cells.workspace.artifacts.verified(third.profile) and len(cells.frame(third.evaluation)) == 40

@@ -21,6 +21,7 @@ from nbops.modelfiles.save import SavedModel
 
 HOLD_BYTES = 64_000_000
 _MOST_PREDICTIONS = 64
+_MOST_KEPT = 256
 
 
 @dataclass(kw_only=True, eq=False)
@@ -82,6 +83,7 @@ class ModelLog:
         self._known: dict[int, Known] = {}
         self._predictions: OrderedDict[tuple[str, int], tuple[Prediction, int]] = OrderedDict()
         self._held = 0
+        self._kept: OrderedDict[tuple[str | None, ...], Artifact] = OrderedDict()
 
     def known(self, estimator: Any) -> Known:
         """What is known of `estimator`. Raises TypeError if it can't be referred to weakly."""
@@ -124,6 +126,16 @@ class ModelLog:
                 chain.append(chain[-1].base)
             found = [p for p in found if any(p.array() is one for one in chain)]
         return found[-1] if len(found) == 1 else None
+
+    def kept(self, key: tuple[str | None, ...]) -> Artifact | None:
+        """The artifact that was made of data with these digests before: cells are run again and again."""
+        return None if None in key else self._kept.get(key)
+
+    def keep(self, key: tuple[str | None, ...], artifact: Artifact) -> None:
+        if None not in key:
+            self._kept[key] = artifact
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
 
     def _forget(self, index: tuple[str, int]) -> None:
         known = self._predictions.pop(index, None)

@@ -244,6 +244,11 @@ class ScopeModels:
         ):
             self.watch.note("a model's training data was changed in place after the fit: its profile is not kept")
             return
+        y_digest = self.watch.fingerprint(held.y).digest if held.y is not None else "none"
+        key = ("profile", facts.trained_on, y_digest, facts.target)
+        facts.profile = self._kept(key)
+        if facts.profile is not None:
+            return
         from nbops.profiles.profiler import profile_table
 
         table = self.watch.attempt(
@@ -259,6 +264,13 @@ class ScopeModels:
         facts.profile = Artifact(
             name="profile.json", kind="profile", digest=digest, size=len(content), media="application/json"
         )
+        self.log.keep(key, facts.profile)
+
+    def _kept(self, key: tuple[str | None, ...]) -> Artifact | None:
+        """What was made of the same data before, if the store still has it."""
+        known = self.log.kept(key)
+        artifacts = self.watch.scope.workspace.artifacts
+        return known if known is not None and artifacts.has(known.digest) else None
 
     def _evaluation_rows(
         self, X: Any, y: Any, data: tuple[str | None, str | None], target: str | None
@@ -267,6 +279,11 @@ class ScopeModels:
             return None
         if data in self._rows:
             return self._rows[data]
+        key = ("evaluation", *data, target)
+        known = self._kept(key) if target is not None else None
+        if known is not None:
+            self._rows[data] = known
+            return known
         if len(self._rows) >= _MOST_EVALUATIONS:
             self.watch.note(f"evaluation rows are kept for the first {_MOST_EVALUATIONS} evaluations of a cell")
             return None
@@ -290,6 +307,7 @@ class ScopeModels:
             media="application/vnd.apache.parquet",
             about={"rows": len(frame), "target": str(frame.columns[-1])},
         )
+        self.log.keep(key, self._rows[data])
         return self._rows[data]
 
 
