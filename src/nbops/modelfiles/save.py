@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any, Protocol
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from nbops.core.errors import UsageError
 from nbops.modelfiles import trusted
-from nbops.store.artifacts import ArtifactStore
 
 FORMATS = ("skops", "pickle")
 _CONSTANT_TIME = (1980, 1, 1, 0, 0, 0)
@@ -36,6 +36,20 @@ class SavedModel:
     reason: str | None = None
 
 
+class Pending(Protocol):
+    """A file that is being written; `digest` and `size` are known when the ``with`` block has ended."""
+
+    file: IO[bytes]
+    digest: str
+    size: int
+
+
+class Keeper(Protocol):
+    """What is needed of an artifact store: :class:`nbops.store.artifacts.ArtifactStore`, on the same floor as this."""
+
+    def writing(self) -> AbstractContextManager[Pending]: ...
+
+
 class _Members:
     """Stands in for the archive while skops walks the model: collects members in memory."""
 
@@ -52,7 +66,7 @@ class _Members:
         return self.content[name]
 
 
-def save(estimator: Any, artifacts: ArtifactStore, *, format: str = "skops") -> SavedModel:
+def save(estimator: Any, artifacts: Keeper, *, format: str = "skops") -> SavedModel:
     """Keep a fitted estimator. It is read only, never changed.
 
     Parameters
