@@ -23,12 +23,18 @@ FLOORS = {
     4: ["promotion"],
     5: ["automation"],
     6: ["demo"],
-    7: ["ipython", "cli", "__init__"],
+    7: ["ipython", "cli"],
+    8: ["__init__"],  # re-exports, lazily
 }
 FLOOR = {package: floor for floor, packages in FLOORS.items() for package in packages}
 BETWEEN = ["settings", "workspace"]  # these two stand one on the other
 STANDARD_ONLY = {"core"}
-FRAMEWORKS = {"IPython": {"ipython"}, "tornado": set(), "click": {"cli"}, "jupyter_server": set()}
+FRAMEWORKS = {
+    "IPython": {"ipython", "notebook"},  # notebook.syntax asks IPython what its own magics mean
+    "tornado": set(),
+    "click": {"cli"},
+    "jupyter_server": set(),
+}
 SQL = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 LINES = 400

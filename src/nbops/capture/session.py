@@ -149,6 +149,20 @@ class Session:
         self.failures = 0
         return done
 
+    def keep_model(self, cell: OpenCell, estimator: Any, name: str) -> None:
+        """Keep a fitted estimator, as it is now, with what the cell has made."""
+        if cell.observing:
+            self._instruments.note_model(estimator, name)
+            return
+        self._instruments.begin(Scope(workspace=self.workspace))  # nothing watches an untracked cell
+        try:
+            self._instruments.note_model(estimator, name)
+        finally:
+            observed = self._instruments.end({})
+        cell.models += observed.models
+        cell.artifacts += observed.artifacts
+        cell.notes += observed.notes
+
     def close(self, status: RunStatus = RunStatus.COMPLETED, error: str | None = None) -> None:
         """The process ends: close the session's run. Does nothing where there is none, or it isn't ours."""
         self._instruments.uninstall()
@@ -291,11 +305,11 @@ class Session:
             writes=tuple(self._written(cell)),
             params={name: parameter(name, value) for name, value in given.items()},
             metrics=(*observed.metrics, *last),
-            models=tuple(observed.models),
-            files=tuple(observed.files),
+            models=(*observed.models, *cell.models),
+            files=observed.files,
             artifacts=(*self._source(cell), *observed.artifacts, *cell.artifacts),
             notes=(*cell.notes, *observed.notes),
-            uncacheable=tuple(observed.uncacheable),
+            uncacheable=observed.uncacheable,
             started_at=cell.started_at,
         )
         overhead = cell.overhead_s + time.perf_counter() - ended + observed.overhead_s

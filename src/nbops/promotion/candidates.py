@@ -76,7 +76,12 @@ def _run(ws: Workspace, source: str) -> list[Run]:
             f"the run {run.id} ({run.name}) failed: {run.error or 'no error was recorded'};"
             " promote a run that completed"
         )
-    return runs.family(ws.store, run.id)
+    family = runs.family(ws.store, run.id)
+    # A step that was cached made its model in the run that stands for it.
+    return [
+        runs.as_stored(ws.store, step.detail["cached_from"]) if step.status is RunStatus.CACHED else step
+        for step in family
+    ]
 
 
 def _notebook(ws: Workspace, source: str) -> list[Run]:
