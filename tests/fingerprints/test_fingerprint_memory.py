@@ -16,6 +16,7 @@ for small in (pd.DataFrame({"a": ["x"], "b": [1.0]}), pa.table({"a": [[1]]}), sc
     fingerprint(small)  # what is imported on first use isn't the object's
 rng = np.random.default_rng(0)
 N = 2_000_000
+ENTRIES = rng.random(10**7), np.arange(10**7) % 1000, np.arange(10**5 + 1) * 100
 value = eval(sys.argv[1])
 with open("/proc/self/clear_refs", "w") as file:
     file.write("5")  # the peak starts anew
@@ -39,8 +40,8 @@ VALUES = [
     "pd.DataFrame({'a': np.zeros(N)}, index=pd.MultiIndex.from_arrays([rng.integers(0, 10**9, N), np.arange(N)]))",
     "pd.DataFrame({'a': np.zeros(20 * N, 'i1')}, index=pd.RangeIndex(0, 40 * N, 2))",
     "pa.table({'a': [[i, i] if i % 5 else None for i in range(N)], 'b': [str(i)[i % 3 :] for i in range(N)]})",
-    "scipy.sparse.csr_array((rng.random(10**7), np.arange(10**7) % 1000, np.arange(10**5 + 1) * 100), shape=(100_000, 1000))",
-    "scipy.sparse.csc_array((rng.random(10**7), np.arange(10**7) % 1000, np.arange(10**5 + 1) * 100), shape=(1000, 100_000))",
+    "scipy.sparse.csr_array(ENTRIES, shape=(100_000, 1000))",
+    "scipy.sparse.csc_array(ENTRIES, shape=(1000, 100_000))",
     "'é' * 100_000_000",
     "np.array(['é' * 2_000_000 + str(i) for i in range(50)], dtype=object)",
 ]
