@@ -21,9 +21,12 @@ EXTENSION = "--IPKernelApp.extra_extensions=nbops"
 _SAME = (
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
     (re.compile(r"0x[0-9a-f]{6,}"), "0xADDRESS"),
-    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}"), "ID"),
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{24}(_\d+_\d+)?"), "MESSAGE"),
+    (re.compile(r"\(\d+\.py, line"), "(CELL, line"),
+    (re.compile(r"(?m)(^|\\n) +1 #?\\n"), r"\1 1 \\n"),  # a control's first line is a comment, ours an empty one
     (re.compile(r"ipykernel_\d+/\d+"), "ipykernel/CELL"),
-    (re.compile(r"\d+(\.\d+)? (ns|µs|μs|us|ms|s|min)\b"), "TIME"),
+    (re.compile(r"\d+(\.\d+)?(e\+\d+)? (ns|µs|μs|us|ms|s|min)\b"), "TIME"),
 )
 
 
@@ -41,6 +44,7 @@ class Kernel:
 
     def send(self, code: str, *, tags: list[str] | None = None, **kwargs: Any) -> str:
         """Ask for an execution, with cell metadata as JupyterLab sends it; return the message's id."""
+        kwargs.setdefault("allow_stdin", False)
         session = self.client.session
         session.metadata = {"cellId": f"cell-{abs(hash(code)) % 10**6}", "tags": tags or []}
         try:

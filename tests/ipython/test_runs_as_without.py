@@ -166,7 +166,7 @@ def test_in_auto_mode(name: str, auto: Kernel, control: Kernel) -> None:
 @pytest.mark.parametrize("name", CELLS)
 def test_marked(name: str, marked: Kernel, control_for_marked: Kernel) -> None:
     messages, reply = marked.run(f"%%track -t {name.split()[0]}\n{CELLS[name]}")
-    assert_same((messages, reply), control_for_marked.run(f"\n{CELLS[name]}" if "\n" in name else f"#\n{CELLS[name]}"))
+    assert_same((messages, reply), control_for_marked.run(f"#\n{CELLS[name]}"))
 
 
 @pytest.mark.parametrize("name", MAGIC_CELLS)

@@ -154,9 +154,9 @@ def log_artifact(path_or_bytes: str | os.PathLike[str] | bytes, name: str | None
 def log_model(estimator: Any, name: str) -> None:
     """Keep a fitted estimator under a name. Where models are logged, only these are candidates for promotion."""
     _named("a model", name)
-    cell = _cell()
-    if cell is not None:
-        cell.models.append((name, estimator))
+    session, cell = current_session(), _cell()
+    if session is not None and cell is not None:
+        session.keep_model(cell, estimator, name)
 
 
 def set_tag(tag: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from nbops.core.errors import UsageError
 from nbops.core.redaction import redact, redact_text
-from nbops.core.runs import Artifact, CellStatus, DataUse, Metric, Run, RunStatus
+from nbops.core.runs import Artifact, CellStatus, DataUse, Metric, ModelUse, Run, RunStatus
 
 TEXT_LIMIT = 1000
 """Characters of a parameter's text that are kept; what is longer is data, not a setting."""
@@ -52,7 +52,7 @@ class OpenCell:
     ids: dict[str, int] = field(default_factory=dict)  # name → id() of the data it named before
     write_names: tuple[str, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
-    models: list[tuple[str, Any]] = field(default_factory=list)
+    models: list[ModelUse] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)

@@ -208,6 +208,8 @@ class Session:
 
     # A named cell has a run of its own; it is stored at once, so that it shows as LOST should the kernel die in it.
     def _run_for(self, start: CellStart) -> Run:
+        if self.run is not None and start.name is None:
+            return self.run
         with self.workspace.store.transaction() as tx:
             session = self._session_run(tx)
             if start.name is None:

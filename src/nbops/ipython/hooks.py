@@ -127,7 +127,8 @@ class CellHooks:
         from nbops.ipython.cards import LOST_CLEAR, say, show
 
         session, cell = open_session(), self._cell
-        clear_waits = self._clear is not None and self._clear.stop()
+        error = _error(result)
+        clear_waits = self._clear is not None and self._clear.stop() and error is None  # an error is an output too
         self._clear = None
         if self._problem is not None:
             say(self.shell, self._problem)
@@ -138,7 +139,7 @@ class CellHooks:
             return
         if clear_waits:
             cell.notes.append(LOST_CLEAR)
-        done = session.end(cell, _error(result))
+        done = session.end(cell, error)
         if not clear_waits:
             form = self.card or session.workspace.settings.capture.card
             show(self.shell, done, form, marked=track_line(info.raw_cell) is not None)

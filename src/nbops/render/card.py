@@ -160,8 +160,6 @@ def _data(name: str, fingerprint: Fingerprint, before: Fingerprint | None = None
 def _model(model: ModelUse, names: Names) -> str:
     on = f" trained on {names[model.trained_on]}" if model.trained_on in names else ""
     text = f"{model.name}: {_class(model.type)}{on}"
-    if model.metrics:
-        text += f", {', '.join(f'{k} {number(v)}' for k, v in model.metrics.items())}"
     return text if model.digest is not None else f"{text} (not kept: {model.reason or 'unknown'})"
 
 
