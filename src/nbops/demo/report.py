@@ -19,6 +19,7 @@ th:first-child, td:first-child, td.text, th.text { text-align: left }
 .warn { background: #fff3c4 } .alert { background: #ffd9d4 } .failed { color: #b3261e } .passed { color: #1b6e3c }
 .figures { display: flex; gap: 2rem; flex-wrap: wrap } .figures b { display: block; font-size: 1.7rem }
 .simulated { background: #ffd9d4; padding: .6rem 1rem; border-radius: 6px }
+td:first-child { white-space: nowrap }
 svg { max-width: 100%; height: auto }
 """
 
