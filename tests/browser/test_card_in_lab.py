@@ -56,9 +56,7 @@ def test_the_card_shows_and_the_record_survives_a_save_by_the_browser(lab: Any, 
         page.screenshot(path=f"{folder}/card-page.png")
         card.screenshot(path=f"{folder}/card.png")
     page.evaluate("() => { void window.jupyterapp.commands.execute('docmanager:save'); }")
-    page.wait_for_function(
-        "() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=30_000
-    )
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=30_000)
     saved = json.loads(path.read_text())
     assert any("application/vnd.nbops.record.v1+json" in o.get("data", {}) for o in saved["cells"][3]["outputs"])
     done = subprocess.run(

@@ -30,9 +30,9 @@ color:var(--jp-ui-font-color1,inherit);background:var(--jp-layout-color1,transpa
 .nbops-card summary{cursor:pointer}.nbops-card summary span{color:var(--jp-ui-font-color2,#666)}
 .nbops-card table{border-collapse:collapse;margin:4px 0 2px;border:none}
 .nbops-card tr{background:transparent!important;border:none}
-.nbops-card th{text-align:left;vertical-align:top;font-weight:600;padding:1px 16px 1px 0;white-space:nowrap;
+.nbops-card th{text-align:left!important;vertical-align:top;font-weight:600;padding:1px 16px 1px 0;white-space:nowrap;
 color:var(--jp-ui-font-color2,#666);background:transparent;border:none}
-.nbops-card td{text-align:left;padding:1px 0;background:transparent;border:none;white-space:normal}
+.nbops-card td{text-align:left!important;padding:1px 0;background:transparent;border:none;white-space:normal}
 .nbops-card ul{list-style:none;margin:0;padding:0}.nbops-card li{margin:0}
 .nbops-card code{font-size:inherit;background:transparent;padding:0}
 </style>"""
