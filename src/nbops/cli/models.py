@@ -108,19 +108,14 @@ def list_(as_json: bool = False) -> None:
     from nbops.store import models as store
 
     reader = workspace().store
-    found = [
-        {"name": n, "versions": store.versions(reader, n), "aliases": store.aliases(reader, n)}
-        for n in store.names(reader)
-    ]
+    names = store.names(reader)
+    versions = {name: store.versions(reader, name) for name in names}
+    aliases = {name: store.aliases(reader, name) for name in names}
     rows = [
-        [
-            m["name"],
-            len(m["versions"]),
-            ", ".join(f"{a} → {v}" for a, v in m["aliases"].items()),
-            m["versions"][-1].type,
-        ]
-        for m in found
+        [n, len(versions[n]), ", ".join(f"{a} → {v}" for a, v in aliases[n].items()), versions[n][-1].type]
+        for n in names
     ]
+    found = [{"name": n, "versions": versions[n], "aliases": aliases[n]} for n in names]
     show(
         found,
         lambda: table(rows, ["model", "versions", "aliases", "newest type"], "no models yet: 'nbops promote'"),

@@ -57,10 +57,8 @@ def redact_text(text: str) -> str:
 
 def redact(value: Any, name: str = "") -> Any:
     """The value, redacted by the name it goes under and by shape; containers are copied, other types kept."""
-    if name and secret_name(name) and value is not None and not isinstance(value, bool):
-        # max_tokens = 512 is a setting; password = 1234 is none
-        if not isinstance(value, (int, float)) or re.search(r"(?i)pass|pwd|secret", name):
-            return REDACTED
+    if name and secret_name(name) and value is not None and _may_be_secret(name, value):
+        return REDACTED
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
@@ -68,6 +66,13 @@ def redact(value: Any, name: str = "") -> Any:
     if isinstance(value, (list, tuple)):
         return [redact(v, name) for v in value]
     return value
+
+
+def _may_be_secret(name: str, value: Any) -> bool:
+    # max_tokens = 512 is a setting; password = 1234 is none
+    if isinstance(value, bool):
+        return False
+    return not isinstance(value, (int, float)) or re.search(r"(?i)pass|pwd|secret", name) is not None
 
 
 def _random(word: str) -> bool:

@@ -42,8 +42,8 @@ def page(
         "" if summary.data == "real" else '<p class="simulated"><strong>The data is simulated.</strong></p>',
         '<div class="figures">' + "".join(f"<div><b>{escape(v)}</b>{escape(t)}</div>" for v, t in figures) + "</div>",
         "<h2>Error by month</h2>",
-        "<p>Mean absolute error in rides per hour. The dashed lines are promotions of a retrained model. The labels of a"
-        " month are known from the start of the month after the next.</p>",
+        "<p>Mean absolute error in rides per hour. The dashed lines are promotions of a retrained model. The labels of"
+        " a month are known from the start of the month after the next.</p>",
         _error_chart(months),
         _month_table(months),
         "<h2>Drift of the inputs</h2>",
