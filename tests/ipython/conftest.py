@@ -93,8 +93,8 @@ class Kernel:
 
     def close(self) -> None:
         self.client.stop_channels()
-        self.manager.shutdown_kernel()
-        self.manager.cleanup_resources()
+        if self.manager.has_kernel:
+            self.manager.shutdown_kernel(now=not self.manager.is_alive())
 
 
 def is_card(message: dict[str, Any]) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Kernel, comparable, comparable_reply, kernel, shown
 
+from conftest import Kernel, comparable, comparable_reply, kernel, shown
 from nbops.core.clock import SystemClock
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.store import runs

@@ -15,10 +15,13 @@ from typing import Any, TypeVar
 from nbops.core import clock
 
 T = TypeVar("T")
+_PLAIN = (str, int, float, bool)
 
 
 def to_json(value: Any) -> Any:
     """JSON types (floats and integers untouched: :mod:`nbops.core.canonical` writes them safely)."""
+    if value is None or type(value) in _PLAIN:  # nearly everything: a record is written within a cell's millisecond
+        return value
     if hasattr(value, "to_json"):
         return value.to_json()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
