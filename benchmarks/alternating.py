@@ -92,7 +92,7 @@ def table(case: str, measured: list[Measured], *, pick: Callable[[tuple[float, .
 
     The ratio is the median of the rounds' ratios of medians; `pick` chooses among a round's seconds."""
     print(f"\n{case}")
-    print(f"  {'':<50}{'median ms':>11}{'p99 ms':>10}{'n':>6}{'× first':>10}")
+    print(f"  {'':<50}{'median ms':>11}{'p99 ms':>10}{'n':>6}{'× top':>10}")
     rows = []
     floor = [statistics.median(pick(one)) for one in measured[0].rounds]
     for one in measured:

@@ -95,7 +95,7 @@ def _process(command: list[Any], folder: str, environ: dict[str, str]) -> tuple[
 def _table(case: str, taken: dict[str, list[tuple[float, float]]]) -> list[dict[str, Any]]:
     first = next(iter(taken.values()))
     print(f"\n{case}: whole processes, {ROUNDS} rounds")
-    print(f"  {'':<34}{'wall s':>9}{'CPU s':>9}{'more wall s':>13}{'more CPU s':>12}{'× first':>9}")
+    print(f"  {'':<34}{'wall s':>9}{'CPU s':>9}{'more wall s':>13}{'more CPU s':>12}{'× top':>9}")
     rows = []
     for name, seconds in taken.items():
         if not seconds:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.alternating import MLFLOW, Contender, take_turns, table
+from benchmarks.alternating import MLFLOW, Contender, table, take_turns
 
 CELLS = 51  # a round; the first is a case of its own
 FITS = 11
@@ -32,7 +32,14 @@ def mlflow(name: str, work: str, count: int, *, scale: float = 1.0) -> Contender
 
 def run() -> list[dict[str, Any]]:
     """Print the tables; return their rows."""
-    small = take_turns(
+    rows = [*small(), *first(), *steps(), *fits()]
+    said = {f"{name} {number}" for row in rows for name, number in row.get("versions", {}).items()}
+    print(f"\n{', '.join(sorted(said))}; p99 over all rounds, ratio: median of the rounds' ratios")
+    return rows
+
+
+def small() -> list[dict[str, Any]]:
+    measured = take_turns(
         [
             floor("floor: SQLite, one transaction of 21 rows", "run", CELLS),
             cells("the cell, untracked", "block", CELLS, tracked=False),
@@ -42,8 +49,11 @@ def run() -> list[dict[str, Any]]:
             mlflow("mlflow, 20 single log_ calls", "single", 6),
         ]
     )
-    rows = table("10 parameters and 10 metrics, later cells (runs) of a process", small, pick=_later)
-    first = take_turns(
+    return table("10 parameters and 10 metrics, later cells (runs) of a process", measured, pick=_later)
+
+
+def first() -> list[dict[str, Any]]:
+    measured = take_turns(
         [
             cells("the cell, untracked", "block", 1, tracked=False),
             cells("nbops, %%track NAME: imports, store made", "block", 1),
@@ -51,8 +61,11 @@ def run() -> list[dict[str, Any]]:
             mlflow("mlflow (import not counted): set_experiment, run", "first", 1),
         ]
     )
-    rows += table("the first one of a process", first)
-    steps = take_turns(
+    return table("the first one of a process", measured)
+
+
+def steps() -> list[dict[str, Any]]:
+    measured = take_turns(
         [
             floor("floor: SQLite, a commit each", "steps", 1),
             cells("nbops.log_metric", "steps", 3),
@@ -60,19 +73,20 @@ def run() -> list[dict[str, Any]]:
             mlflow("mlflow log_batch of 1,000", "steps-in-batches", 1),
         ]
     )
-    rows += table("10,000 steps of a metric", steps)
-    fits = take_turns(
+    return table("10,000 steps of a metric", measured)
+
+
+def fits() -> list[dict[str, Any]]:
+    measured = take_turns(
         [
             cells("plain", "fit", FITS, tracked=False),
-            cells("nbops: model, data, metric", "fit", FITS),
+            cells("nbops: model, data, metric; new data each time", "fit", FITS),
+            cells("nbops: the same data again", "fit-same-data", FITS),
             mlflow("mlflow.sklearn.autolog, log_models=False", "fit-without-model", 3),
             mlflow("mlflow.sklearn.autolog", "fit", 2),
         ]
     )
-    rows += table("fit, predict, accuracy: LogisticRegression 10⁴ × 20, not the first", fits, pick=_later)
-    said = {f"{name} {number}" for one in [*small, *fits] for name, number in one.versions.items()}
-    print(f"\n{', '.join(sorted(said))}; p99 over all rounds, ratio: median of the rounds' ratios")
-    return rows
+    return table("fit, predict, accuracy: LogisticRegression 10⁴ × 20, not the first", measured, pick=_later)
 
 
 def _later(seconds: tuple[float, ...]) -> tuple[float, ...]:

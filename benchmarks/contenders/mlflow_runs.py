@@ -35,14 +35,14 @@ def first(number: int) -> None:
     batched(number)
 
 
-def steps(number: int) -> None:
+def steps(_: int) -> None:
     """300 of the 10,000 (all of them take minutes)."""
     with mlflow.start_run():
         for step in range(300):
             mlflow.log_metric("loss", 1 / (step + 1), step=step)
 
 
-def steps_in_batches(number: int) -> None:
+def steps_in_batches(_: int) -> None:
     from mlflow.entities import Metric
 
     client = mlflow.MlflowClient()
