@@ -19,6 +19,7 @@ from nbops.core import wire
 from nbops.core.errors import (
     CorruptArtifactError,
     RefusedError,
+    SettingsError,
     UntrustedModelError,
     UsageError,
 )
@@ -181,6 +182,16 @@ def test_nan_never_passes(ws: Workspace) -> None:
 def test_a_bound_on_a_metric_that_nobody_logged_fails(ws: Workspace) -> None:
     with pytest.raises(RefusedError, match="latency_ms has no value"):
         promote(ws, a_run(ws, good()).id, name="bikes", bounds={"max": {"latency_ms": 5}})
+
+
+def test_a_misspelt_metric_decides_nothing(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, TOML.replace('metric = "mae"', 'metric = "mea"'))
+    run = a_run(ws, good())
+    with pytest.raises(SettingsError, match="'mea' is not known; did you mean"):
+        promote(ws, run.id, name="bikes")
+    with pytest.raises(RefusedError, match=r"mea has no value \(the run logged none.*did you mean"):
+        promote(ws, run.id, name="other", bounds={"max": {"mea": 5}})
+    assert models.names(ws.store) == []
 
 
 def test_the_signature_may_ask_for_less_and_not_for_more(ws: Workspace) -> None:

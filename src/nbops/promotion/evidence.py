@@ -204,10 +204,17 @@ class Evidence:
     @cached_property
     def deciding(self) -> str:
         """The metric that candidate and champion are compared by: the one nbops.toml names, else a bounded one, else
-        the first that was computed on the kept rows, else the task's usual one."""
+        the first that was computed on the kept rows, else the task's usual one.
+
+        Raises
+        ------
+        SettingsError
+            If nbops.toml names a metric that is not known: another one must not decide in its place.
+        """
         judged = self.candidate.judged
-        wished = [self.wishes.metric] if self.wishes.metric else []
-        offered = [*wished, *self.bounds.upper, *self.bounds.lower, *(judged.metrics if judged else ())]
+        if self.wishes.metric:
+            return metrics.kind_of(self.wishes.metric).name
+        offered = [*self.bounds.upper, *self.bounds.lower, *(judged.metrics if judged else ())]
         for name in offered:
             if metrics.known(name):
                 return metrics.full_name(name)

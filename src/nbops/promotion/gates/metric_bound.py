@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
+from nbops.core.errors import suggestion
 from nbops.core.models import GateResult
 from nbops.promotion.evidence import Evidence, UnavailableError
 from nbops.promotion.gates.gate import failed, gate, not_checked, passed
+from nbops.registry import metrics
 
 NAME = "metric bound"
+KNOWN = (*metrics.KINDS, *metrics.SHORT)
 
 
 @gate(NAME)
@@ -25,7 +28,7 @@ def metric_bound(evidence: Evidence) -> GateResult:
     wrong = [
         f"{name} is {seen[name]:.4g}, asked was {how} {bound:g}"
         if math.isfinite(seen[name])
-        else f"{name} has no value, asked was {how} {bound:g}"
+        else f"{name} has no value{_unknown(name)}, asked was {how} {bound:g}"
         for name, how, bound in bounds
         if not _within(seen[name], how, bound)
     ]
@@ -33,6 +36,12 @@ def metric_bound(evidence: Evidence) -> GateResult:
     if wrong:
         return failed(NAME, asked, said, "; ".join(wrong), seen)
     return passed(NAME, asked, said, said, seen)
+
+
+def _unknown(name: str) -> str:
+    return (
+        "" if metrics.known(name) else f" (the run logged none, and it is no metric we know{suggestion(name, KNOWN)})"
+    )
 
 
 def _within(value: float, how: str, bound: float) -> bool:
