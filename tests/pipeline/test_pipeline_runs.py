@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -57,7 +56,7 @@ def states(last) -> dict[str, str]:
 
 def executed(project, run, step: str, texts) -> str:
     (found,) = [r for r in runs.children(project.ws().store, run.id) if r.name == step]
-    return texts(Path(found.detail["executed"]))
+    return texts(project.root / found.detail["executed"])
 
 
 def test_a_pipeline_hands_on_data_and_skips_what_has_not_changed(two_steps, texts):
@@ -216,6 +215,7 @@ def test_another_version_of_a_package_makes_a_step_run(two_steps):
 RUNNER = """
 import sys
 from pathlib import Path
+from nbops.pipeline.run import run_pipeline
 from nbops.workspace import open_workspace
 run_pipeline(open_workspace(Path(sys.argv[1])))
 """
@@ -225,14 +225,14 @@ def test_ctrl_c_stops_step_and_pipeline(two_steps):
     project = two_steps
     mark = project.root / "mark"
     project.notebook("prepare.ipynb", "open('mark', 'w').close(); import time; time.sleep(120)")
-    process = subprocess.Popen([sys.executable, "-c", RUNNER, str(project.root)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", RUNNER, str(project.root)], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not mark.exists():
-        assert process.poll() is None
+        assert process.poll() is None, process.communicate()[1].decode()
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=60)
+    process.communicate(timeout=60)
     store = project.ws().store
     assert {r.name: r.status for r in runs.listed(store)} == {"main": RunStatus.STOPPED, "prepare": RunStatus.STOPPED}
     (run,) = runs.listed(store, kinds=[RunKind.PIPELINE])

@@ -24,6 +24,10 @@ def only_run(project, **how):
     return run
 
 
+def executed(project, run):
+    return json.loads((project.root / run.detail["executed"]).read_text())
+
+
 def test_a_step_that_goes_well(project, texts):
     notebook = project.notebook(
         "deep/{a} b.ipynb",
@@ -37,14 +41,14 @@ def test_a_step_that_goes_well(project, texts):
     assert (run.status, run.error, run.name, run.notebook) == (RunStatus.COMPLETED, None, "{a} b", "deep/{a} b.ipynb")
     assert run.tags == ("nightly",)
     assert "tracking" not in run.detail
-    executed = ws.home / "runs" / run.id / "{a} b.ipynb"
-    assert run.detail["executed"] == str(executed)
-    assert texts(executed) == f"deep 3 0.5 {run.id}\ntwice 6\n"
+    written = ws.home / "runs" / run.id / "{a} b.ipynb"
+    assert project.root / run.detail["executed"] == written
+    assert texts(written) == f"deep 3 0.5 {run.id}\ntwice 6\n"
     assert notebook.read_bytes() == before
     assert dict(os.environ) == environment
     # what was executed is kept by content, beside the records of every cell
     (kept,) = records.artifacts(ws.store, run.id, "notebook")
-    assert ws.artifacts.read_bytes(kept.digest) == executed.read_bytes()
+    assert ws.artifacts.read_bytes(kept.digest) == written.read_bytes()
     assert [r.execution_count for r in records.of_run(ws.store, run.id)] == [1, 2, 3, 4]
     assert runs.params(ws.store, run.id)["month"] == 3
     assert run.environment["packages"]["IPython"]
@@ -75,7 +79,7 @@ def test_a_failing_cell_is_told_with_its_place_and_traceback_and_nothing_after_i
     assert run.detail["executed"] in said
     assert not (project.root / "never").exists()
     assert (news[-1].state, news[-1].why) == ("failed", "cell 2 (In [2]): ValueError: token=[redacted] is wrong")
-    cells = json.loads(Path(run.detail["executed"]).read_text())["cells"]
+    cells = executed(project, run)["cells"]
     assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed", "pending"]
     assert [r.status for r in records.of_run(ws.store, run.id)] == ["ok", "error"]
     assert len(records.artifacts(ws.store, run.id, "notebook")) == 1
@@ -87,7 +91,7 @@ def test_a_dead_kernel_fails_the_step(project):
         run_notebook(project.ws(), notebook)
     run = only_run(project)
     assert (run.status, run.error) == (RunStatus.FAILED, "DeadKernelError: Kernel died")
-    cells = json.loads(Path(run.detail["executed"]).read_text())["cells"]
+    cells = executed(project, run)["cells"]
     assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed", "pending"]
 
 
@@ -195,11 +199,11 @@ def test_a_kernel_that_cannot_be_tracked_is_said_in_one_sentence(
     assert re.search(says, sentence), sentence
     assert "\n" not in sentence
     assert sentence in caplog.text
-    assert texts(Path(run.detail["executed"])).rstrip() in ("1", "print(1)")
+    assert texts(project.root / run.detail["executed"]).rstrip() in ("1", "print(1)")
     with pytest.raises(ExecutionError, match="nothing was executed, as tracking is required"):
         run_notebook(project.ws(), notebook, require_tracking=True)
     failed = only_run(project, status=RunStatus.FAILED)
-    assert json.loads(Path(failed.detail["executed"]).read_text())["cells"][0]["outputs"] == []
+    assert executed(project, failed)["cells"][0]["outputs"] == []
 
 
 RUNNER = """
@@ -258,5 +262,5 @@ def test_ctrl_c_stops_the_kernel_and_the_run(project):
     assert gone(kernel)
     run = only_run(project)
     assert (run.status, run.error) == (RunStatus.STOPPED, "KeyboardInterrupt: stopped by the user")
-    cells = json.loads(Path(run.detail["executed"]).read_text())["cells"]
+    cells = executed(project, run)["cells"]
     assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed"]

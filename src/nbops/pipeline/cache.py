@@ -17,7 +17,7 @@ from typing import Any
 
 from nbops.core.canonical import digest
 from nbops.core.errors import CorruptArtifactError, UnknownNameError
-from nbops.core.runs import Run, RunKind, RunStatus
+from nbops.core.runs import FileUse, Run, RunKind, RunStatus
 from nbops.fingerprints.fingerprint import fingerprint
 from nbops.notebook import code, files, parameters
 from nbops.pipeline.step_run import keepable
@@ -146,23 +146,22 @@ def _speaks_against(ws: Workspace, run: Run, spec: Step, inputs: Mapping[str, Pa
         now = _installed(package)
         if now != version:
             return f"{package} {version} became {now or 'missing'}"
-    if not spec.cache:
-        if "tracking" in run.detail:
-            return "its last run was untracked, so what it read isn't known"
-        found = records.of_run(ws.store, run.id)
-        outside = sorted({what for record in found for what in record.uncacheable})
-        if outside:
-            used = _WORDS.get(outside[0], outside[0])
-            return f"its last run used {used}; cache = true in nbops.toml declares it harmless"
-        wrote: set[str] = set()
-        for record in found:
-            for use in record.files:
-                if use.mode == "write":
-                    wrote.add(use.path)
-                elif use.path not in wrote and use.path not in inputs:
-                    changed = _changed(ws, use.path, use.digest)
-                    if changed:
-                        return changed
+    if "tracking" in run.detail and not spec.cache:
+        return "its last run was untracked, so what it read isn't known"
+    found = records.of_run(ws.store, run.id)
+    outside = sorted({what for record in found for what in record.uncacheable})
+    if outside and not spec.cache:
+        used = _WORDS.get(outside[0], outside[0])
+        return f"its last run used {used}; cache = true in nbops.toml declares it harmless"
+    wrote: set[str] = set()
+    for record in found:
+        for use in record.files:
+            if use.mode == "write":
+                wrote.add(use.path)
+            elif use.path not in wrote and use.path not in inputs:
+                changed = _changed(ws, use, declared=bool(spec.cache))
+                if changed:
+                    return changed
     for path, made in run.detail.get("outputs", {}).items():
         if made["kind"] == "file" and not _same(ws.root / path, made["digest"]):
             if not made["kept"]:
@@ -208,13 +207,16 @@ _WORDS = {
 }
 
 
-def _changed(ws: Workspace, path: str, was: str | None) -> str:
-    file = ws.root / path
-    if was is None:
-        return f"it read {path}, of which no fingerprint was taken; declare it as an input"
+def _changed(ws: Workspace, use: FileUse, *, declared: bool) -> str:
+    """How a file that a run read without saying so beforehand is other now; empty if it isn't."""
+    file = ws.root / use.path
+    if use.digest is None:
+        if declared:
+            return ""
+        return f"it read {use.path}, of which no fingerprint was taken ({use.reason}); declare it as an input"
     if not file.is_file():
-        return f"{path}, which it read, is gone"
-    return "" if fingerprint(file).digest == was else f"{path}, which it read, has changed"
+        return f"{use.path}, which it read, is gone"
+    return "" if fingerprint(file).digest == use.digest else f"{use.path}, which it read, has changed"
 
 
 def _difference(ws: Workspace, name: str, notebook: Path, parts: Mapping[str, Mapping[str, Any]]) -> str:

@@ -26,7 +26,7 @@ from nbops.pipeline.failures import first_failure
 from nbops.pipeline.handover import INPUTS
 from nbops.pipeline.step_run import StepContext, close_step, open_step
 from nbops.store import records
-from nbops.workspace import open_workspace
+from nbops.workspace import open_workspace, relative
 
 log = logging.getLogger("nbops")
 
@@ -98,7 +98,9 @@ class NbopsEngine:
             raise
         finally:
             execution.notebook_complete()
-            detail: dict[str, Any] = {"executed": str(step.output or output_path)} if step.output or output_path else {}
+            detail: dict[str, Any] = {}
+            if written := step.output or output_path:
+                detail["executed"] = relative(step.workspace, Path(written)) if "://" not in str(written) else written
             if execution.sentence:
                 detail["tracking"] = execution.sentence
             close_step(step.workspace, step.run.id, status, error=error, detail=detail, artifacts=_kept(step, nb))

@@ -14,13 +14,14 @@ from typing import Any
 from nbops.core.redaction import redact_text
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-TAIL_LINES = 12
+_LIBRARY = ("site-packages", "/lib/python", ".pxi", "<frozen")
+USER_FRAMES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellFailure:
-    """`cell` is the cell's place in the executed notebook, counted from 1; `traceback` is free of colours and
-    secrets."""
+    """`cell` is the cell's place in the executed notebook, counted from 1; `traceback` has one text a frame, free of
+    colours and secrets."""
 
     cell: int
     execution_count: int | None
@@ -37,8 +38,9 @@ class CellFailure:
         return f"cell {self.cell}" + (f" (In [{self.execution_count}])" if self.execution_count else "")
 
     def tail(self) -> str:
-        """The last lines of the traceback, indented, or nothing."""
-        lines = [line for line in self.traceback if line.strip()][-TAIL_LINES:]
+        """The last frames in the user's own code and the error, indented; nothing if there is no traceback."""
+        frames = [f for f in self.traceback[:-1] if _own(f)][-USER_FRAMES:]
+        lines = [line for text in (*frames, *self.traceback[-1:]) for line in text.splitlines() if line.strip()]
         return "".join(f"\n    {line}" for line in lines)
 
 
@@ -57,13 +59,19 @@ def first_failure(nb: Mapping[str, Any]) -> CellFailure | None:
                 execution_count=cell.get("execution_count"),
                 name=output["ename"],
                 message=redact_text(_first_line(output["evalue"])),
-                traceback=tuple(redact_text(_ANSI.sub("", "\n".join(output["traceback"]))).splitlines()),
+                traceback=tuple(redact_text(_ANSI.sub("", text)) for text in output["traceback"]),
             )
         if not exited and cell["metadata"].get("papermill", {}).get("exception") is True:
             return CellFailure(
                 cell=index + 1, execution_count=cell.get("execution_count"), name="CellExecutionError", message=""
             )
     return None
+
+
+def _own(frame: str) -> bool:
+    """Is it a frame of a cell or of a file that no library brought?"""
+    first = frame.partition("\n")[0]
+    return first.startswith(("Cell ", "File ")) and not any(mark in first for mark in _LIBRARY)
 
 
 def _first_line(text: str) -> str:
