@@ -11,14 +11,18 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbops.capture.cells import CellStart, OpenCell, number
 from nbops.capture.current import current_session, script_text
-from nbops.core.errors import InputDataError, UsageError
+from nbops.core.errors import InputDataError, NbopsError, StoreError, UsageError
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, Metric
+
+if TYPE_CHECKING:
+    from nbops.capture.session import Session
 
 _MEDIA = {
     ".csv": "text/csv",
@@ -49,7 +53,7 @@ def track(name: str, tags: Iterable[str] = ()) -> Iterator[None]:
     """
     if not isinstance(name, str) or not name:
         raise UsageError(f"track() needs a name, got {name!r}")
-    session = current_session()
+    session = _session()
     if session is None:
         yield
         return
@@ -131,14 +135,14 @@ def log_artifact(path_or_bytes: str | os.PathLike[str] | bytes, name: str | None
     UsageError
         If bytes come without a name.
     """
-    session, cell = current_session(), _cell()
+    session, cell = _session(), _cell()
     if isinstance(path_or_bytes, (bytes, bytearray, memoryview)):
         if not name:
             raise UsageError("log_artifact(bytes) needs a name: log_artifact(data, name='plot.png')")
         content = bytes(path_or_bytes)
         if session is None or cell is None:
             return
-        digest, size = session.workspace.artifacts.put_bytes(content), len(content)
+        keep, size = partial(session.workspace.artifacts.put_bytes, content), len(content)
     else:
         path = Path(path_or_bytes)
         if not path.is_file():
@@ -146,7 +150,12 @@ def log_artifact(path_or_bytes: str | os.PathLike[str] | bytes, name: str | None
         name = name or path.name
         if session is None or cell is None:
             return
-        digest, size = session.workspace.artifacts.put_file(path), path.stat().st_size
+        keep, size = partial(session.workspace.artifacts.put_file, path), path.stat().st_size
+    try:
+        digest = keep()
+    except (StoreError, OSError) as error:  # a failure to keep it is ours to say, not the user's to catch
+        cell.notes.append(redact_text(f"the artifact {name!r} is not kept: {error}"))
+        return
     media = _MEDIA.get(Path(name).suffix.lower(), "application/octet-stream")
     cell.artifacts.append(Artifact(name=redact_text(name), kind="file", digest=digest, size=size, media=media))
 
@@ -154,7 +163,7 @@ def log_artifact(path_or_bytes: str | os.PathLike[str] | bytes, name: str | None
 def log_model(estimator: Any, name: str) -> None:
     """Keep a fitted estimator under a name. Where models are logged, only these are candidates for promotion."""
     _named("a model", name)
-    session, cell = current_session(), _cell()
+    session, cell = _session(), _cell()
     if session is not None and cell is not None:
         session.keep_model(cell, estimator, name)
 
@@ -168,9 +177,18 @@ def set_tag(tag: str) -> None:
         cell.tags.append(redact_text(tag))
 
 
+def _session() -> Session | None:
+    """The session; None, and a sentence on stderr, where none can be opened: what logs must not fail for that."""
+    try:
+        return current_session()
+    except NbopsError as error:
+        print(f"nbops: not recorded: {redact_text(str(error))}", file=sys.stderr)  # noqa: T201
+        return None
+
+
 def _cell() -> OpenCell | None:
     """Where to log to; None where nothing is recorded (disabled, off, a forked child)."""
-    session = current_session()
+    session = _session()
     if session is None or session.off or not session.here:
         return None
     return session.cell or session.outside()

@@ -27,9 +27,8 @@ from nbops.capture.data import Fingerprinter, data_names
 from nbops.capture.environment import code_state, environment, packages, peak_memory_mb
 from nbops.capture.instruments import Instruments
 from nbops.capture.observation import Observations, Scope
+from nbops.capture.session_runs import block_ended, block_run, redacted, session_run
 from nbops.core.canonical import canonical, digest
-from nbops.core.errors import UnknownNameError
-from nbops.core.ids import new_id
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, CellRecord, DataUse, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
@@ -37,8 +36,7 @@ from nbops.notebook.embedded import fit
 from nbops.notebook.names import literals, names
 from nbops.store import records, runs
 from nbops.store.database import Transaction
-from nbops.store.liveness import this_process
-from nbops.workspace import Workspace, relative
+from nbops.workspace import Workspace
 
 log = logging.getLogger("nbops")
 log.addHandler(logging.NullHandler())  # without one, a warning would go to the user's cell as stderr output
@@ -98,6 +96,7 @@ class Session:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._modules_seen = 0
+        self._unclosed: list[Run] = []  # ended, but that could not be written yet
         self._instruments = Instruments()
         self._instruments.install()
 
@@ -116,6 +115,7 @@ class Session:
         began = time.perf_counter()
         if self.off or not self.here or self._open is not None:
             return None
+        run: Run | None = None
         try:
             with self._lock:
                 run = self._run_for(start)
@@ -124,7 +124,12 @@ class Session:
                 self._instruments.begin(Scope(workspace=self.workspace))
                 cell.observing = True
                 self._open = cell
-        except Exception as error:  # noqa: BLE001  (tracking never breaks the cell)
+        except BaseException as error:
+            self._open = None
+            self._instruments.end({})
+            self._left_open(run, RunStatus.STOPPED, "it was not recorded")
+            if not isinstance(error, Exception):  # an interrupt is the user's; tracking itself never breaks the cell
+                raise
             problem = self._failed(error)
             cell = OpenCell(
                 start=start, run=None, namespace=namespace, started_at=self.workspace.clock.now(), notes=[problem]
@@ -144,10 +149,21 @@ class Session:
         try:
             with self._lock:
                 done = self._record(cell, cell.run, error, ended)
-        except Exception as problem:  # noqa: BLE001
+        except BaseException as problem:
+            _, status, said = outcome(error)
+            self._left_open(cell.run, status, said)
+            if not isinstance(problem, Exception):
+                raise
             return Outcome(run=cell.run, problem=self._failed(problem))
         self.failures = 0
         return done
+
+    def let_go(self, cell: OpenCell) -> None:
+        """Nobody will tell the end of this cell; the next one can be tracked."""
+        if self.here and self._open is cell:
+            self._open = None
+            self._instruments.end({})
+            self._left_open(cell.run, RunStatus.STOPPED, "its end was never told")
 
     def keep_model(self, cell: OpenCell, estimator: Any, name: str) -> None:
         """Keep a fitted estimator, as it is now, with what the cell has made."""
@@ -171,8 +187,9 @@ class Session:
         try:
             with self._lock:
                 self.flush()
-                if self.run_id is None:
-                    with self.workspace.store.transaction() as tx:
+                with self.workspace.store.transaction() as tx:
+                    self._close_left_open(tx)
+                    if self.run_id is None:
                         known = runs.as_stored(tx, self.run.id)
                         ended = dataclasses.replace(
                             known, status=status, error=error, ended_at=self.workspace.clock.now()
@@ -192,10 +209,16 @@ class Session:
     def outside(self) -> OpenCell:
         """The open cell that takes what is logged outside of tracked ones."""
         if self.loose is None:
-            start = self.untracked
-            with self._lock:
-                run = self._run_for(start)
-            self.loose = OpenCell(start=start, run=run, namespace={}, started_at=self.workspace.clock.now())
+            start, notes = self.untracked, []
+            run: Run | None = None
+            try:
+                with self._lock:
+                    run = self._run_for(start)
+            except Exception as error:  # noqa: BLE001  (what logs must not fail; it is said when the cell has ended)
+                notes.append(self._failed(error))
+            self.loose = OpenCell(
+                start=start, run=run, namespace={}, started_at=self.workspace.clock.now(), notes=notes
+            )
             self.loose.clock_started_s = time.perf_counter()
         return self.loose
 
@@ -210,53 +233,20 @@ class Session:
     def _run_for(self, start: CellStart) -> Run:
         if self.run is not None and start.name is None:
             return self.run
+        block: Run | None = None
+        found = {} if self.run else {"code": code_state(self.workspace.root), "environment": environment()}
+        modules_seen = len(sys.modules)
         with self.workspace.store.transaction() as tx:
-            session = self._session_run(tx)
-            if start.name is None:
-                return session
-            block = dataclasses.replace(
-                session,
-                id=new_id(),
-                kind=RunKind.BLOCK,
-                name=start.name,
-                parent=session.id,
-                started_at=self.workspace.clock.now(),
-                owner=this_process(),
-                tags=start.tags,
-                status=RunStatus.IN_PROGRESS,
-                detail={},
-            )
-            runs.save(tx, block)
-            return block
-
-    def _session_run(self, tx: Transaction) -> Run:
-        if self.run is not None:
-            return self.run
-        self._modules_seen = len(sys.modules)
-        found: dict[str, Any] = {"code": code_state(self.workspace.root), "environment": environment()}
-        if self.run_id is not None:
-            try:
-                run = dataclasses.replace(runs.as_stored(tx, self.run_id), **found)
-            except UnknownNameError:
-                raise UnknownNameError(
-                    "run", self.run_id, hint="NBOPS_RUN_ID names it; the store may be another one"
-                ) from None
-        else:
-            path = relative(self.workspace, self.notebook) if self.notebook else None
-            run = Run(
-                id=new_id(),
-                kind=RunKind.SESSION,
-                name=self.notebook.stem if self.notebook else "interactive",
-                experiment=path or "interactive",
-                status=RunStatus.IN_PROGRESS,
-                started_at=self.workspace.clock.now(),
-                notebook=path,
-                owner=this_process(),
-                **found,
-            )
-        runs.save(tx, run)
-        self.run = run
-        return run
+            session = self.run
+            if session is None:
+                session = session_run(tx, self.workspace, notebook=self.notebook, run_id=self.run_id, found=found)
+                runs.save(tx, session)
+            if start.name is not None:
+                block = block_run(session, start, at=self.workspace.clock.now())
+                runs.save(tx, block)
+        if self.run is None:  # not before it is in the store
+            self.run, self._modules_seen = session, modules_seen
+        return block or session
 
     def _before(self, cell: OpenCell) -> None:
         used = names(cell.start.code)
@@ -314,6 +304,7 @@ class Session:
             uncacheable=observed.uncacheable,
             started_at=cell.started_at,
         )
+        modules_seen = len(sys.modules)
         overhead = cell.overhead_s + time.perf_counter() - ended + observed.overhead_s
         with self.workspace.store.transaction() as tx:
             full = dataclasses.replace(full, seq=records.next_seq(tx, run.id), overhead_s=round(overhead, 6))
@@ -323,10 +314,17 @@ class Session:
             beyond = [m for m in full.metrics if m.step is None and m not in record.metrics]
             kept = records.add(tx, record, series=[*observed.series, *series, *beyond])
             runs.set_params(tx, run.id, dict(full.params))
-            self._save_session_run(tx, cell)
+            session = self._session_run_after(tx, cell)
+            self._close_left_open(tx)
             if run.kind is RunKind.BLOCK:
-                run = self._block_ended(cell, run, run_status, said)
+                environment = (session or run).environment
+                run = block_ended(
+                    run, run_status, said, at=self.workspace.clock.now(), tags=cell.tags, environment=environment
+                )
                 runs.save(tx, run)
+        if session is not None:
+            self.run, self._modules_seen = session, modules_seen
+        self._unclosed.clear()
         return Outcome(record=record, digest=kept, run=run)
 
     def _source(self, cell: OpenCell) -> tuple[Artifact, ...]:
@@ -343,13 +341,14 @@ class Session:
         return Artifact(name="record.json", kind="detail", digest=kept, size=len(content), media="application/json")
 
     # Another process may own the run and change it meanwhile: only what we know is replaced, in what is stored now.
-    def _save_session_run(self, tx: Transaction, cell: OpenCell) -> None:
+    def _session_run_after(self, tx: Transaction, cell: OpenCell) -> Run | None:
+        """The session's run with what the cell has added to it, saved if that is anything."""
         if self.run is None:
-            return
-        tags = () if cell.start.name else (*cell.start.tags, *cell.tags)
+            return None
+        tags = () if cell.start.name else (*redacted(cell.start.tags), *cell.tags)
         imported = len(sys.modules) != self._modules_seen
         if not imported and set(tags) <= set(self.run.tags):
-            return
+            return self.run
         known = runs.as_stored(tx, self.run.id)
         new = dataclasses.replace(
             known,
@@ -357,20 +356,18 @@ class Session:
             code=self.run.code,
             environment={**self.run.environment, "packages": packages()} if imported else self.run.environment,
         )
-        self._modules_seen = len(sys.modules)
-        self.run = new
         if new != known:
             runs.save(tx, new)
+        return new
 
-    def _block_ended(self, cell: OpenCell, run: Run, status: RunStatus, error: str | None) -> Run:
-        return dataclasses.replace(
-            run,
-            status=status,
-            error=error,
-            ended_at=self.workspace.clock.now(),
-            tags=tuple(dict.fromkeys([*run.tags, *cell.tags])),
-            environment=self.run.environment if self.run else run.environment,
-        )
+    # A run whose end could not be written would stay open as long as this process lives.
+    def _left_open(self, run: Run | None, status: RunStatus, error: str | None) -> None:
+        if run is not None and run.kind is RunKind.BLOCK:
+            self._unclosed.append(block_ended(run, status, error, at=self.workspace.clock.now()))
+
+    def _close_left_open(self, tx: Transaction) -> None:
+        for run in self._unclosed:
+            runs.save(tx, run)
 
     def _failed(self, error: Exception) -> str:
         self.failures += 1

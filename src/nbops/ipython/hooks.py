@@ -74,6 +74,9 @@ class CellHooks:
         """Let go of the cell that is running."""
         if self._clear is not None:
             self._clear.stop()
+        session = open_session()
+        if session is not None and self._cell is not None:
+            session.let_go(self._cell)
         self._clear = self._cell = self._info = self._problem = None
 
     def start_folder(self) -> Path:
@@ -135,7 +138,9 @@ class CellHooks:
         if session is None:
             return
         if cell is None:
-            session.flush()
+            done = session.flush()
+            if done is not None and done.problem is not None:
+                say(self.shell, done.problem)
             return
         if clear_waits:
             cell.notes.append(LOST_CLEAR)

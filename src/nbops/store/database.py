@@ -132,8 +132,15 @@ class Database(Reader):
         return self.path.exists()
 
     def _run(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+        return self._connection(write=False).execute(sql, params)
+
+    def rows(self, sql: str, **params: Any) -> list[sqlite3.Row]:
+        with self._said_plainly():  # fetching reads too, and meets damage and locks
+            return super().rows(sql, **params)
+
+    def row(self, sql: str, **params: Any) -> sqlite3.Row | None:
         with self._said_plainly():
-            return self._connection(write=False).execute(sql, params)
+            return super().row(sql, **params)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -150,10 +157,10 @@ class Database(Reader):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(connection, self._clock.now())
-            except BaseException:
+                connection.commit()
+            except BaseException:  # a commit that fails (disk full, a reader of a rollback journal) leaves it open
                 connection.rollback()
                 raise
-            connection.commit()
 
     def events_after(self, seq: int, limit: int = 1000) -> list[sqlite3.Row]:
         """Events with a number above `seq`, ascending; none is ever numbered below one already seen."""
@@ -184,28 +191,42 @@ class Database(Reader):
         if getattr(local, "pid", None) != os.getpid():
             # Inherited by fork: never used, and never closed either (closing could undo the parent's locks).
             self._inherited.append(getattr(local, "connection", None))
-            local.connection, local.pid, local.in_memory = None, os.getpid(), False
-        if local.connection is not None and local.in_memory and (write or self.path.exists()):
+            local.connection, local.pid, local.passing = None, os.getpid(), False
+        # One that passes stands for a store that isn't there (yet), or is read as it stands.
+        if local.connection is not None and local.passing and (write or self.path.exists()):
             local.connection.close()
             local.connection = None
         if local.connection is None:
-            local.in_memory = not write and not self.path.exists()
-            local.connection = self._open(local.in_memory)
+            local.passing = False
+            if not write and not self.path.exists():
+                local.connection, local.passing = self._empty(), True
+            else:
+                try:
+                    local.connection = self._open(f"mode={'ro' if self.read_only else 'rwc'}")
+                except sqlite3.OperationalError as error:
+                    if write or not self._settled_and_unwritable(error):
+                        raise
+                    local.connection, local.passing = self._open("mode=ro&immutable=1", writable=False), True
         connection: sqlite3.Connection = local.connection
         return connection
 
-    def _open(self, in_memory: bool) -> sqlite3.Connection:
-        if in_memory:
-            connection = sqlite3.connect(":memory:", isolation_level=None)
-            connection.row_factory = sqlite3.Row
-            _migrate(connection, 0)
-            return connection
-        writable = not self.read_only
+    def _empty(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        _migrate(connection, 0)
+        return connection
+
+    def _open(self, how: str, *, writable: bool | None = None) -> sqlite3.Connection:
+        writable = not self.read_only if writable is None else writable
         if writable and not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "rwc" if writable else "ro"
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreReadOnlyError(
+                    f"the store {self.path} can't be made ({error.strerror}); point NBOPS_HOME to a folder of yours"
+                ) from error
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}",
+            f"{self.path.absolute().as_uri()}?{how}",
             uri=True,
             timeout=LOCK_TIMEOUT_S,
             isolation_level=None,
@@ -217,6 +238,13 @@ class Database(Reader):
             connection.close()
             raise
         return connection
+
+    def _settled_and_unwritable(self, error: sqlite3.OperationalError) -> bool:
+        """A whole store in a folder that we can't write: SQLite can't make its shared memory file there, and no
+        process that could write it is doing so now. It is read as it stands, opened anew for each query."""
+        name = error.sqlite_errorname
+        wal = self.path.with_name(self.path.name + "-wal")
+        return name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")) and self.path.exists() and not wal.exists()
 
     def _prepare(self, connection: sqlite3.Connection, writable: bool) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
