@@ -271,6 +271,14 @@ def test_what_is_logged_in_an_untracked_cell_is_kept(tracked_kernel: Kernel, tmp
     assert (record.source, record.params, record.metrics[0].value) == (digest(code), {"p": 2}, 1.5)
 
 
+def test_the_line_may_stand_below_time_and_capture(tracked_kernel: Kernel, tmp_path: Path) -> None:
+    messages, _ = tracked_kernel.run("%%time\n%%track timed\nx = 1")
+    assert "Wall time" in "".join(m["content"].get("text", "") for m in messages)
+    assert len(tracked_kernel.cards("%%capture out\n%%track captured\nprint('hidden')\ny = 1")) == 1
+    assert tracked_kernel.text("print(out.stdout)") == "hidden\n\n"
+    assert {r.name for r in runs.listed(workspace(tmp_path).store, kinds=[RunKind.BLOCK])} == {"timed", "captured"}
+
+
 def test_unload_restores_every_hook(tmp_path: Path) -> None:
     (tmp_path / ".nbops").mkdir()
     with kernel(tmp_path, nbops=False) as each:
@@ -354,6 +362,7 @@ def test_a_forked_child_writes_nothing(tracked_kernel: Kernel, tmp_path: Path) -
     )
     run = only(tmp_path, RunKind.BLOCK)
     assert [m.name for m in records.metrics(workspace(tmp_path).store, run.id)] == ["parent"]
+    assert runs.params(workspace(tmp_path).store, run.id) == {}
 
 
 def test_after_three_failures_tracking_is_off_and_says_so_once(tmp_path: Path) -> None:

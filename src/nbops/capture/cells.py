@@ -64,7 +64,7 @@ def parameter(name: str, value: Any) -> Any:
     """A value as it is kept as a parameter: plain (JSON types), short, and without secrets."""
     plain = _plain(value)
     if isinstance(plain, (Mapping, list)) and _count(plain) > ITEM_LIMIT:
-        return f"<{type(value).__name__} of {_count(plain)} values>"
+        return f"<{type(value).__name__} of {len(value):,} values>"
     return redact(plain, name)
 
 

@@ -27,7 +27,9 @@ _STYLE = """<style>
 border-radius:3px;padding:4px 10px;margin:4px 0;max-width:60em;font-size:var(--jp-ui-font-size1,13px);
 color:var(--jp-ui-font-color1,inherit);background:var(--jp-layout-color1,transparent)}
 .nbops-card.nbops-error{--nbops-mark:#c62828}.nbops-card.nbops-note{--nbops-mark:#b26a00}
-.nbops-card summary{cursor:pointer}.nbops-card[open] summary span{display:none}.nbops-card summary span{color:var(--jp-ui-font-color2,#666)}
+.nbops-card summary{cursor:pointer}
+.nbops-card[open] summary span{display:none}
+.nbops-card summary span{color:var(--jp-ui-font-color2,#666)}
 .nbops-card table{border-collapse:collapse;margin:4px 0 2px;border:none}
 .nbops-card tr{background:transparent!important;border:none}
 .nbops-card th{text-align:left!important;vertical-align:top;font-weight:600;padding:1px 16px 1px 0;white-space:nowrap;
