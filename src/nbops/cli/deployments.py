@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nbops.cli.program import json_option, show, table, workspace
+from nbops.cli.program import count, json_option, show, table, workspace
 
 
 @click.group(invoke_without_command=True)
@@ -95,9 +95,13 @@ def score(deployment: str, inputs: tuple[str, ...], output: Path, period: str | 
     )
 
 
-@click.group()
-def labels() -> None:
-    """Labels that arrive late: add, list."""
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def labels(ctx: click.Context, as_json: bool) -> None:
+    """Labels that arrive late: add, list. Alone it lists."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_labels, as_json=as_json)
 
 
 @labels.command("add")
@@ -106,30 +110,34 @@ def labels() -> None:
 @click.option("--column", default="label", show_default=True, help="The column that holds the label.")
 @json_option
 def add_labels(deployment: str, file: Path, column: str, as_json: bool) -> None:
-    """Join labels to predictions, by prediction_id or the deployment's key."""
+    """Join labels to predictions.
+
+    By prediction_id, or by the deployment's key columns.
+    """
     from nbops.monitor.labels import add_labels as add_labels_
     from nbops.monitor.performance import update
 
     ws = workspace()
     batch = add_labels_(ws, deployment, file, column=column)
     news = update(ws, deployment)
-    lines = [f"{batch.rows} labels, {batch.matched} of them for predictions that are known"]
+    lines = [f"{count(batch.rows, 'label')} for {count(batch.matched, 'known prediction')}"]
     lines += [f"{p.period}: " + ", ".join(f"{k} {v:.4g}" for k, v in p.metrics.items()) for p in news]
     show({"batch": batch, "performances": news}, lambda: "\n".join(lines), as_json)
 
 
 @labels.command("list")
-@click.argument("deployment")
+@click.argument("deployment", required=False)
 @json_option
-def list_labels(deployment: str, as_json: bool) -> None:
+def list_labels(deployment: str | None = None, as_json: bool = False) -> None:
     """The batches of labels that have arrived."""
     from nbops.store import deployments as store
 
     reader = workspace().store
-    store.get(reader, deployment)
-    found = store.label_batches(reader, deployment)
-    rows = [[f"{b.added_at:%Y-%m-%d %H:%M}", b.rows, b.matched] for b in found]
-    show(found, lambda: table(rows, ["when (UTC)", "labels", "matched"], "no labels yet"), as_json)
+    names = [store.get(reader, deployment).name] if deployment else [d.name for d in store.listed(reader)]
+    found = [batch for name in names for batch in store.label_batches(reader, name)]
+    rows = [[f"{b.added_at:%Y-%m-%d %H:%M}", b.deployment, b.rows, b.matched] for b in found]
+    head = ["when (UTC)", "deployment", "labels", "predictions"]
+    show(found, lambda: table(rows, head, "no labels yet: 'nbops labels add'"), as_json)
 
 
 @click.command()
@@ -142,12 +150,9 @@ def drift(deployment: str, period: str | None, as_json: bool) -> None:
 
     report = drift_(workspace(), deployment, period=period)
 
-    def number(values: dict[str, float], name: str) -> str:
-        return f"{values[name]:.3f}" if name in values else "–"
-
-    names = ("psi", "kl", "js", "ks", "wasserstein", "chi2_p", "missing", "new_categories")
+    names = ("psi", "kl", "js", "ks", "wasserstein", "chi2_p", "share_change", "missing", "new_categories")
     rows = [
-        [c.column, c.severity.value, *(number(dict(c.values), n) for n in names), c.why]
+        [c.column, c.severity.value, *(_number(c.values.get(n)) for n in names), c.why.removeprefix(f"{c.column}: ")]
         for c in sorted(report.columns, key=lambda c: -c.values.get("psi", 0.0))
     ]
     head = ["column", "", *names, "in words"]
@@ -171,3 +176,10 @@ def alerts(deployment: str | None, as_json: bool) -> None:
     found = store.alerts(workspace().store, deployment)
     rows = [[f"{a.at:%Y-%m-%d}", a.deployment, a.kind, a.severity.value, a.message] for a in found]
     show(found, lambda: table(rows, ["when", "deployment", "kind", "", "message"], "no alerts"), as_json)
+
+
+def _number(value: float | None) -> str:
+    """Three decimals; what is smaller is said to be, so that a p of 0.0000001 doesn't read as none."""
+    if value is None:
+        return "–"
+    return "<0.001" if 0 < abs(value) < 0.0005 else f"{value:.3f}"

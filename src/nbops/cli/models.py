@@ -112,7 +112,12 @@ def list_(as_json: bool = False) -> None:
     versions = {name: store.versions(reader, name) for name in names}
     aliases = {name: store.aliases(reader, name) for name in names}
     rows = [
-        [n, len(versions[n]), ", ".join(f"{a} → {v}" for a, v in aliases[n].items()), versions[n][-1].type]
+        [
+            n,
+            len(versions[n]),
+            ", ".join(f"{a} → {v}" for a, v in aliases[n].items()),
+            versions[n][-1].type.rpartition(".")[2],
+        ]
         for n in names
     ]
     found = [{"name": n, "versions": versions[n], "aliases": aliases[n]} for n in names]

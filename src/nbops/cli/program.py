@@ -84,6 +84,11 @@ def table(rows: Iterable[Sequence[Any]], head: Sequence[str], empty: str) -> str
     return tabulate(lines, head, tablefmt="plain", floatfmt=".4g", missingval="–")
 
 
+def count(number: int, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def parse_params(pairs: Iterable[str]) -> dict[str, str]:
     """``-p key=value`` options.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nbops.cli.program import json_option, show, table, workspace
+from nbops.cli.program import count, json_option, show, table, workspace
 from nbops.core.errors import DiffersError, UsageError
 
 _TOML = """\
@@ -67,11 +67,11 @@ def doctor(repair: bool, rebuild: bool, as_json: bool) -> None:
             f"because     {health.why}",
             f"durability  {health.durability}",
             f"journal     {health.journal}",
-            f"holds       {health.runs} runs, {health.artifacts} artifacts",
+            f"holds       {count(health.runs, 'run')}, {count(health.artifacts, 'artifact')}",
         ]
         if rebuilt:
             lines.append(
-                f"rebuilt     {rebuilt.records} records from {rebuilt.notebooks} notebooks;"
+                f"rebuilt     {count(rebuilt.records, 'record')} from {count(rebuilt.notebooks, 'notebook')};"
                 f" {rebuilt.already} were there"
             )
             lines += [f"  not restored: {reason}" for reason in rebuilt.lost]
@@ -81,7 +81,8 @@ def doctor(repair: bool, rebuild: bool, as_json: bool) -> None:
 
     show({"health": health, "rebuilt": rebuilt} if rebuilt else health, text, as_json)
     if health.problems:
-        raise DiffersError(f"{len(health.problems)} problems found; 'nbops doctor --repair' mends what can be mended")
+        found = count(len(health.problems), "problem")
+        raise DiffersError(f"{found}; 'nbops doctor --repair' mends what can be mended")
 
 
 @click.command()
@@ -98,7 +99,7 @@ def verify(notebook: Path, as_json: bool) -> None:
         if not result.records:
             return f"{notebook} carries no records; run it with tracking on"
         wrong = [[f.cell, f.what, f.why] for f in result.findings if f.result == DIFFERS]
-        counts = f"{result.records} records: " + ", ".join(
+        counts = f"{count(result.records, 'record')}: " + ", ".join(
             f"{result.count(kind)} {kind}" for kind in (SAME, DIFFERS, NOT_CHECKABLE)
         )
         return counts + ("\n" + table(wrong, ["cell", "what", "why"], "") if wrong else "")

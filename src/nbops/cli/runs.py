@@ -9,6 +9,7 @@ import click
 
 from nbops.cli.program import json_option, parse_params, show, workspace
 from nbops.core.runs import RunKind, RunStatus
+from nbops.workspace import Workspace, relative
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -26,7 +27,10 @@ def run(
     timeout_s: float | None,
     kernel: str | None,
 ) -> None:
-    """Execute a notebook through papermill, every cell tracked; the notebook itself isn't written."""
+    """Execute a notebook through papermill, every cell tracked.
+
+    The notebook itself isn't written: what was executed goes to OUTPUT, or beside the store.
+    """
     from nbops.cli.progress import steps
     from nbops.pipeline.execute import run_notebook
 
@@ -53,10 +57,10 @@ def runs(ctx: click.Context, as_json: bool) -> None:
 
 
 @runs.command("list")
-@click.option("--limit", default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option("--kind", type=click.Choice([k.value for k in RunKind]))
 @click.option("--status", type=click.Choice([s.value for s in RunStatus], case_sensitive=False))
-@click.option("--notebook", help="Path relative to the project's root.")
+@click.option("--notebook", help="Only runs of this notebook.")
 @json_option
 def list_(
     limit: int = 20,
@@ -76,11 +80,12 @@ def list_(
         limit=limit,
         kinds=[RunKind(kind)] if kind else [],
         status=RunStatus(status.upper()) if status else None,
-        notebook=notebook,
+        notebook=_recorded(ws, notebook) if notebook else None,
     )
     metrics = records.latest_metrics(ws.store, [r.id for r in found])
     value = [{"run": r, "metrics": metrics[r.id]} for r in found]
-    show(value, lambda: drawn.listed(found, metrics), as_json)
+    filtered = bool(kind or status or notebook)
+    show(value, lambda: drawn.listed(found, metrics, filtered=filtered), as_json)
 
 
 @runs.command("show")
@@ -128,3 +133,9 @@ def diff(a: str, b: str, as_json: bool) -> None:
         )
     result = drawn.diff(*sides)
     show(result, lambda: drawn.diff_text(result), as_json)
+
+
+def _recorded(ws: Workspace, notebook: str) -> str:
+    """A notebook's path as runs have it: seen from here if it is here, else as written, from the root."""
+    path = Path(notebook)
+    return relative(ws, path) if path.exists() else notebook

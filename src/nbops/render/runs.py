@@ -9,6 +9,10 @@ from typing import Any
 
 from nbops.core.runs import CellRecord, Metric, Run
 
+_WIDE = 200  # characters of a value where a run is shown in full
+_DETAILS = ("executed", "deployment", "model", "version", "period", "files", "rows", "rejected", "why")
+"""What of a run's detail people look for: a step's executed notebook, what was scored by what, why it was cached."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
@@ -38,10 +42,12 @@ class Diff:
     changes: tuple[Change, ...]
 
 
-def listed(runs: Sequence[Run], metrics: Mapping[str, Mapping[str, float]]) -> str:
-    """A line a run: id, when, kind, name, status, its last metrics."""
+def listed(runs: Sequence[Run], metrics: Mapping[str, Mapping[str, float]], *, filtered: bool = False) -> str:
+    """A line a run: id, when, kind, name, status, its last metrics. `filtered`: not every run was asked for."""
     from tabulate import tabulate
 
+    if not runs and filtered:
+        return "no such runs"
     if not runs:
         return "no runs yet: put %%track on a cell, or 'nbops run NOTEBOOK'"
     rows = [
@@ -65,7 +71,10 @@ def shown(
     head = [["run", run.id], ["kind", run.kind], ["name", run.name], ["status", run.status.lower()]]
     if run.error:
         head.append(["error", run.error])
-    head += [["started", f"{_when(run.started_at)} UTC"], ["notebook", run.notebook or "–"]]
+    head.append(["started", f"{_when(run.started_at)} UTC{_took(run)}"])
+    if run.notebook:
+        head.append(["notebook", run.notebook])
+    head += [[name, _short(run.detail[name], _WIDE)] for name in _DETAILS if run.detail.get(name) is not None]
     if run.tags:
         head.append(["tags", ", ".join(run.tags)])
     if commit := run.code.get("commit"):
@@ -73,7 +82,10 @@ def shown(
     parts = [tabulate(head, tablefmt="plain")]
     if params:
         parts.append(
-            "parameters\n" + _indented(tabulate([[k, _short(v)] for k, v in params.items()], tablefmt="plain"))
+            "parameters\n"
+            + _indented(
+                tabulate([[k, _short(v, _WIDE)] for k, v in params.items()], tablefmt="plain", disable_numparse=True)
+            )
         )
     if metrics:
         rows = [
@@ -84,8 +96,8 @@ def shown(
     if cells:
         parts.append("cells\n" + _indented("\n".join(cells)))
     if children:
-        rows = [[c.id[:8], c.kind, c.name, c.status.lower(), c.error or ""] for c in children]
-        parts.append("runs under it\n" + _indented(tabulate(rows, tablefmt="plain")))
+        rows = [[c.id[:8], c.kind, c.name, c.status.lower(), c.error or c.detail.get("why") or ""] for c in children]
+        parts.append("runs under it\n" + _indented(tabulate(rows, tablefmt="plain", disable_numparse=True)))
     return "\n\n".join(parts)
 
 
@@ -106,8 +118,11 @@ def diff(a: Side, b: Side) -> Diff:
     sources_a, sources_b = [r.source for r in a.records], [r.source for r in b.records]
     if sources_a != sources_b:
         edited = sum(x != y for x, y in zip(sources_a, sources_b, strict=False))
-        more = abs(len(sources_a) - len(sources_b))
-        why = f"{edited} cells have other code" + (f", {more} cells more in one of them" if more else "")
+        said = [f"{_cells(edited)} differ{'s' * (edited == 1)}"] if edited else []
+        if len(sources_a) != len(sources_b):
+            longer = a if len(sources_a) > len(sources_b) else b
+            said.append(f"{_cells(abs(len(sources_a) - len(sources_b)))} more in {longer.run.id[:8]}")
+        why = ", ".join(said)
         changes.append(Change(what="code", name="cells", a=len(sources_a), b=len(sources_b), why=why))
     if a.run.code.get("commit") != b.run.code.get("commit"):
         changes.append(Change(what="code", name="git", a=a.run.code.get("commit"), b=b.run.code.get("commit")))
@@ -153,6 +168,14 @@ def _cell(record: CellRecord) -> str:
         if names:
             said.append(f"{word} {', '.join(names)}")
     return " · ".join(said)
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' * (count != 1)}"
+
+
+def _took(run: Run) -> str:
+    return "" if run.ended_at is None else f", took {(run.ended_at - run.started_at).total_seconds():.1f} s"
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -1,0 +1,69 @@
+"""Runs as text: what a reader looks for is there, counted and named rightly."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+
+from nbops.core.runs import CellRecord, CellStatus, Run, RunKind, RunStatus
+from nbops.render.runs import Side, diff, diff_text, listed, shown
+
+BEGAN = datetime(2026, 1, 31, 12, tzinfo=UTC)
+RUN = Run(
+    id="3f2a3f2a3f2a3f2a",
+    kind=RunKind.STEP,
+    name="train",
+    experiment="train.ipynb",
+    status=RunStatus.COMPLETED,
+    started_at=BEGAN,
+    ended_at=BEGAN + timedelta(seconds=2.5),
+)
+OTHER = dataclasses.replace(RUN, id="9c419c419c419c41")
+
+
+def cell(run: Run, seq: int, source: str) -> CellRecord:
+    return CellRecord(run=run.id, seq=seq, cell_id=None, source=source, execution_count=seq + 1, status=CellStatus.OK)
+
+
+def code_difference(mine: list[str], theirs: list[str]) -> str:
+    a, b = (
+        Side(run=run, params={}, metrics={}, records=tuple(cell(run, i, s) for i, s in enumerate(sources)))
+        for run, sources in ((RUN, mine), (OTHER, theirs))
+    )
+    return diff_text(diff(a, b))
+
+
+def test_a_difference_of_code_counts_cells_and_says_where_there_are_more() -> None:
+    assert "1 cell differs" in code_difference(["x", "y"], ["x", "z"])
+    assert "2 cells differ, 1 cell more in 9c419c41" in code_difference(["x", "y"], ["1", "2", "3"])
+    only_more = code_difference(["x", "y", "z"], ["x"])
+    assert "2 cells more in 3f2a3f2a" in only_more
+    assert "differ" not in only_more
+    assert "no difference" in code_difference(["x"], ["x"])
+
+
+def text(run: Run, **params: object) -> str:
+    return shown(run=run, params=params, metrics=[], records=[], children=[])
+
+
+def test_a_run_in_full_says_how_long_it_took_and_what_was_scored() -> None:
+    assert "2026-01-31 12:00 UTC, took 2.5 s" in text(RUN)
+    assert "took" not in text(dataclasses.replace(RUN, ended_at=None, status=RunStatus.IN_PROGRESS))
+    scored = dataclasses.replace(RUN, kind=RunKind.SCORE, detail={"deployment": "bikes", "rows": 742, "rejected": 0})
+    lines = dict(line.split(maxsplit=1) for line in text(scored).splitlines())
+    assert (lines["deployment"], lines["rows"], lines["rejected"]) == ("bikes", "742", "0")
+
+
+def test_parameters_of_one_run_arent_cut_where_a_line_has_room() -> None:
+    features = ["hr", "weekday", "workingday", "holiday", "weathersit", "temp", "atemp", "hum", "windspeed"]
+    assert "'windspeed']" in text(RUN, features=features)
+    assert text(RUN, long="x" * 1000).splitlines()[-1].endswith("x…")
+
+
+def test_text_that_looks_like_a_number_stays_as_it_is() -> None:
+    assert "007" in text(RUN, agent="007")
+
+
+def test_an_empty_list_says_what_to_do_unless_only_some_were_asked_for() -> None:
+    assert "%%track" in listed([], {})
+    assert listed([], {}, filtered=True) == "no such runs"
