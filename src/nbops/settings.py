@@ -23,7 +23,7 @@ FILE = "nbops.toml"
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
     """``[store]``. `artifacts` is a folder (default: beside the database). `durability` "full" waits for the disk
-    at each commit. Data larger than `keep_under_mb` is fingerprinted, not kept."""
+    at each commit and for each artifact. Data larger than `keep_under_mb` is fingerprinted, not kept."""
 
     artifacts: str | None = None
     durability: str = "normal"

@@ -97,7 +97,10 @@ def open_workspace(
         home=place.home,
         why=place.why,
         store=Database(place.database, durability=settings.store.durability, read_only=read_only, system=now),
-        artifacts=ArtifactStore(place.root / Path(artifacts).expanduser() if artifacts else place.home / "artifacts"),
+        artifacts=ArtifactStore(
+            place.root / Path(artifacts).expanduser() if artifacts else place.home / "artifacts",
+            durable=settings.store.durability == "full",
+        ),
         settings=settings,
         identity=identity or environ.get("NBOPS_IDENTITY") or _user(),
         clock=now,

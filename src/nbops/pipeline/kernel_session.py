@@ -48,6 +48,7 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         self._began = self._free_at = time.monotonic()
         self._open = False
         self.stderr: IO[bytes] | None = None
+        self.session: Any = None  # of the messages to the kernel
 
     def last_words(self) -> str:
         """The last line the kernel's process wrote to its standard error."""
@@ -70,6 +71,9 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         self._current = cell
+        if self.session is not None:
+            # As JupyterLab tells it: which cell this is, and its tags. nbclient sends neither.
+            self.session.metadata = {"cellId": cell.get("id"), "tags": list(cell.metadata.get("tags", ()))}
         super().cell_start(cell, cell_index, **kwargs)
         if cell_index in self._cells:
             self.step.tell(
@@ -106,6 +110,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         execution.sentence = self._untracked()
         if execution.sentence and execution.step.require_tracking:
             raise ExecutionError(f"{execution.sentence}; nothing was executed, as tracking is required")
+        execution.session = self.kc.session
         super().papermill_execute_cells()
 
     def _untracked(self) -> str | None:
