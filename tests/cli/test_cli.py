@@ -87,6 +87,8 @@ def test_every_reading_command_speaks_json() -> None:
         (["pipeline", "run"], 2, "pipeline"),
         (["run", "x.ipynb", "-p", "novalue"], 2, "write it as -p name=value"),
         (["models", "history", "x", "--at", "soon"], 2, "there is no model 'x'"),
+        (["runs", "list", "--limit", "0"], 2, "'--limit': 0 is not in the range"),
+        (["labels", "list", "nothing"], 2, "there is no deployment 'nothing'"),
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],
 )
@@ -98,11 +100,29 @@ def test_a_mistake_is_one_sentence_and_its_exit_code(project: Path, words: list[
     assert not (project / ".nbops").exists(), "asking makes nothing"
 
 
-@pytest.mark.parametrize("words", [["runs"], ["models"], ["deployments"], ["alerts"], ["decisions"], ["pipeline"]])
+@pytest.mark.parametrize(
+    "words", [["runs"], ["models"], ["deployments"], ["labels"], ["alerts"], ["decisions"], ["pipeline"]]
+)
 def test_an_empty_project_says_what_to_do(project: Path, words: list[str]) -> None:
     assert "no " in nbops(project, *words).stdout
     answer = json.loads(nbops(project, *words, "--json").stdout)
     assert answer in ([], {})
+
+
+def test_a_list_of_some_runs_doesnt_say_that_there_are_none(project: Path) -> None:
+    assert "no runs yet" in nbops(project, "runs", "list").stdout
+    assert nbops(project, "runs", "list", "--status", "failed").stdout == "no such runs\n"
+
+
+def test_doctor_closes_a_lost_run_once(project: Path) -> None:
+    script = "import os, nbops\nnbops.log_param('a', 1)\nos.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", script], cwd=project, check=False)
+    assert nbops(project, "runs").stdout.rstrip().endswith("lost")
+    assert nbops(project, "doctor").returncode == 4
+    mended = nbops(project, "doctor", "--repair")
+    assert (mended.returncode, "closed as LOST" in mended.stdout) == (0, True)
+    again = nbops(project, "doctor")
+    assert (again.returncode, "all is well" in again.stdout) == (0, True)
 
 
 def test_init_makes_a_project_once(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Program(click.Group):
                 formatter.write_dl([(n, self.commands[n].get_short_help_str(90)) for n in names])
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="nbops")
 def program() -> None:
     """Make notebooks operational: record, pipeline, promote, watch."""

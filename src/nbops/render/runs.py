@@ -175,7 +175,9 @@ def _cells(count: int) -> str:
 
 
 def _took(run: Run) -> str:
-    return "" if run.ended_at is None else f", took {(run.ended_at - run.started_at).total_seconds():.1f} s"
+    if run.ended_at is None or run.ended_at == run.started_at:  # still open; or the clock stood still (the demo's)
+        return ""
+    return f", took {(run.ended_at - run.started_at).total_seconds():.1f} s"
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -61,7 +61,7 @@ def examine(workspace: Workspace, *, repair: bool = False) -> Health:
         listed = runs.listed(store, limit=1_000_000)
     except StoreError as error:
         problems.append(str(error))
-    lost = [run for run in listed if run.status is RunStatus.LOST]
+    lost = [run for run in listed if run.status is RunStatus.LOST and run.ended_at is None]
     for run in lost:
         sentence = f"run {run.id} ({run.name}) was left open by a process that is gone"
         if repair:
