@@ -131,6 +131,7 @@ class Session:
             if not isinstance(error, Exception):  # an interrupt is the user's; tracking itself never breaks the cell
                 raise
             problem = self._failed(error)
+            self.untracked = dataclasses.replace(start, name=None)  # what is logged in it is not lost
             cell = OpenCell(
                 start=start, run=None, namespace=namespace, started_at=self.workspace.clock.now(), notes=[problem]
             )
