@@ -92,12 +92,12 @@ def table(case: str, measured: list[Measured], *, pick: Callable[[tuple[float, .
 
     The ratio is the median of the rounds' ratios of medians; `pick` chooses among a round's seconds."""
     print(f"\n{case}")
-    print(f"  {'':<50}{'median ms':>11}{'p99 ms':>10}{'n':>6}{'× top':>10}")
+    print(f"  {'':<50}{'median ms':>11}{'best':>10}{'p99':>10}{'n':>6}{'× top':>9}")
     rows = []
     floor = [statistics.median(pick(one)) for one in measured[0].rounds]
     for one in measured:
         if not one.rounds:
-            print(f"  {one.name:<50}{'MISSING: not compared':>37}")
+            print(f"  {one.name:<50}{'MISSING: not compared':>46}")
             rows.append({"case": case, "contender": one.name, "missing": one.missing})
             continue
         picked = [list(pick(seconds)) for seconds in one.rounds]
@@ -107,13 +107,15 @@ def table(case: str, measured: list[Measured], *, pick: Callable[[tuple[float, .
             "case": case,
             "contender": one.name,
             "median_s": statistics.median(every),
+            "best_s": every[0],
             "p99_s": every[min(len(every) - 1, int(0.99 * len(every)))] if len(every) >= 100 else None,
             "n": len(every),
             "ratio": ratio,
             "versions": one.versions,
         }
         p99 = f"{row['p99_s'] * 1e3:.2f}" if row["p99_s"] is not None else ""
-        print(f"  {one.name:<50}{row['median_s'] * 1e3:>11.2f}{p99:>10}{len(every):>6}{ratio:>10.1f}")
+        median, best = (f"{row[key] * 1e3:.2f}" for key in ("median_s", "best_s"))
+        print(f"  {one.name:<50}{median:>11}{best:>10}{p99:>10}{len(every):>6}{ratio:>9.1f}")
         rows.append(row)
     return rows
 
