@@ -89,6 +89,8 @@ def test_every_reading_command_speaks_json() -> None:
         (["models", "history", "x", "--at", "soon"], 2, "there is no model 'x'"),
         (["runs", "list", "--limit", "0"], 2, "'--limit': 0 is not in the range"),
         (["labels", "list", "nothing"], 2, "there is no deployment 'nothing'"),
+        (["alerts", "nothing"], 2, "there is no deployment 'nothing'"),
+        (["decisions", "nothing"], 2, "there is no deployment 'nothing'"),
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],
 )
@@ -132,6 +134,12 @@ def test_init_makes_a_project_once(tmp_path: Path) -> None:
     again = nbops(tmp_path, "init")
     assert again.returncode == 2
     assert "there already" in again.stderr
+
+
+def test_what_the_file_system_refuses_is_one_sentence_too(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").mkdir()
+    done = nbops(tmp_path, "init")
+    assert (done.returncode, done.stderr) == (1, f"nbops: Is a directory: {str(tmp_path / '.gitignore')!r}\n")
 
 
 def test_doctor_says_which_store_and_why(project: Path) -> None:

@@ -34,9 +34,11 @@ def tick(only: str | None, retrain: str | None, as_json: bool) -> None:
 @json_option
 def decisions(deployment: str | None, as_json: bool) -> None:
     """What was seen, what was decided, what came of it."""
-    from nbops.store import automation
+    from nbops.store import automation, deployments
 
     reader = workspace().store
+    if deployment is not None:
+        deployments.get(reader, deployment)
     found = automation.decisions(reader, deployment)
     value = [{"decision": d, "job": automation.job_of(reader, d.id)} for d in found]
     rows = []

@@ -173,7 +173,10 @@ def alerts(deployment: str | None, as_json: bool) -> None:
     """What somebody should know."""
     from nbops.store import deployments as store
 
-    found = store.alerts(workspace().store, deployment)
+    reader = workspace().store
+    if deployment is not None:
+        store.get(reader, deployment)
+    found = store.alerts(reader, deployment)
     rows = [[f"{a.at:%Y-%m-%d}", a.deployment, a.kind, a.severity.value, a.message] for a in found]
     show(found, lambda: table(rows, ["when", "deployment", "kind", "", "message"], "no alerts"), as_json)
 

@@ -125,4 +125,10 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # `nbops runs | head`: whoever reads has gone
         sys.exit(0)
+    except OSError as error:  # the disk, a path, a permission: the user's to mend
+        if error.strerror is None:
+            raise
+        where = f": {str(error.filename)!r}" if error.filename is not None else ""
+        click.echo(f"nbops: {error.strerror}{where}", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -82,7 +82,8 @@ def doctor(repair: bool, rebuild: bool, as_json: bool) -> None:
     show({"health": health, "rebuilt": rebuilt} if rebuilt else health, text, as_json)
     if health.problems:
         found = count(len(health.problems), "problem")
-        raise DiffersError(f"{found}; 'nbops doctor --repair' mends what can be mended")
+        advice = " left" if repair else "; 'nbops doctor --repair' mends what can be mended"
+        raise DiffersError(found + advice)
 
 
 @click.command()
