@@ -58,3 +58,31 @@ def test_numbers_under_such_names() -> None:
 
 def test_the_user_and_host_of_a_dsn_stay() -> None:
     assert redact_text("postgresql://ann:pa55word@db:5432/x") == f"postgresql://ann:{REDACTED}@db:5432/x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password = 'x'",
+        "DB_PASSWORD = 'x'",
+        "PGPASSWORD = 'x'",
+        "token: str = 'x'",
+        "{'client_secret': 'x'}",
+        '{"api_key": "x"}',
+        "log_param('auth_token', 'x')",
+        "os.environ['MY_TOKEN'] = 'x'",
+        "connect(password='x')",
+    ],
+)
+def test_a_literal_that_its_name_gives_away(text: str) -> None:
+    assert "x" not in redact_text(text).replace("os.environ", "")
+    assert redact_text(text.replace("'x'", "''").replace('"x"', '""')).count(REDACTED) == 0
+
+
+def test_lists_of_column_names_and_prompts_stay() -> None:
+    for text in ("df[['token', 'label']]", "getpass('password: ') + 'x'", "tokenizer = 'basic'", "compass = 'N'"):
+        assert redact_text(text) == text
+
+
+def test_a_key_of_a_mapping_is_looked_at_too() -> None:
+    assert "pw1234" not in repr(redact({"https://me:pw1234@example.org": 1}))

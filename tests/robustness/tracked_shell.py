@@ -32,7 +32,7 @@ class TrackedShell:
 
     def __init__(self, root: Path) -> None:
         os.chdir(root)
-        if not (root / "nbops.toml").exists():
+        if not any((folder / "nbops.toml").exists() for folder in (root, root.parent)):
             (root / "nbops.toml").touch()
         quiet = Config()
         quiet.HistoryManager.enabled = False

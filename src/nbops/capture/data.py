@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nbops.core.fingerprint import Fingerprint
+from nbops.core.redaction import redact_text
 from nbops.core.runs import DataUse
 
 _TYPES = {
@@ -68,7 +69,7 @@ class Fingerprinter:
         try:
             return fingerprint(value, budget_s=left)
         except Exception as error:  # noqa: BLE001  (an object of the user's whose parts misbehave)
-            reason = f"not fingerprinted: {type(error).__name__}: {error}"
+            reason = redact_text(f"not fingerprinted: {type(error).__name__}: {error}")
             return Fingerprint(kind=kind_of(value), digest=None, shape=shape_of(value), reason=reason[:200])
         finally:
             self.used_s += time.perf_counter() - started

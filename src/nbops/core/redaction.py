@@ -16,19 +16,20 @@ from typing import Any
 REDACTED = "[redacted]"
 
 _NAME = re.compile(
-    r"(?i)(^|[_\-.])(pass(word|wd|phrase)?|pwd|secret|token|api_?key|access_?key|private_?key|auth|credentials?|dsn"
+    r"(?i)(^|[_\-.])([a-z]*pass(word|wd|phrase)|pass|pwd|secret|token|api_?key|access_?key|private_?key|auth(orization)?|credentials?|dsn"
     r"|connection_?string|bearer|client_?secret|session_?key|encryption_?key|signing_?key)s?([_\-.\d]|$)"
 )
 _SHAPES = (
     # user:password@ in any URL or DSN; the user alone is kept
-    (re.compile(r"(?P<keep>[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?P<after>@)"), True),
+    (re.compile(r"(?P<keep>(?<![a-zA-Z0-9+.\-])[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?P<after>@)"), True),
     (
         re.compile(
-            r"(?i)(?P<keep>\b(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|sig|signature)\s*[=:]\s*"
-            r"['\"]?)[^\s'\"&;,)\[\]]{4,}(?P<after>)"
+            r"(?i)(?P<keep>(?:\b|_)(?:password|passwd|pwd|secret|token|api[_-]?key|(?:shared)?access[_-]?(?:key|signature)"
+            r"|account[_-]?key|sig|signature)\s*[=:]\s*['\"]?)[^\s'\"&;,)\[\]]{4,}(?P<after>)"
         ),
         True,
     ),
+    (re.compile(r"(?i)(?P<keep>\bauthorization['\"]?\s*[=:,]\s*['\"]?\w+\s+)[^\s'\"]{4,}(?P<after>)"), True),
     (re.compile(r"(?i)(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/\-]{8,}=*(?P<after>)"), True),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), False),
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), False),
@@ -37,6 +38,12 @@ _SHAPES = (
     (re.compile(r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_A-Za-z0-9]{10,}\b|\bsk-[A-Za-z0-9]{20,}\b"), False),
     (re.compile(r"\bAIza[0-9A-Za-z_\-]{35}\b|\bhf_[A-Za-z0-9]{20,}\b|\bglpat-[A-Za-z0-9_\-]{20,}\b"), False),
     (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"), False),
+)
+# a literal in code or JSON under a name of its own: NAME = "…", "NAME": "…", ("NAME", "…"), ["NAME"] = "…"
+_LITERAL = re.compile(
+    r"""(?P<keep>(?:(?<![\w\-])(?P<bare>[A-Za-z_][\w\-]*)\s*(?::\s*[\w.\[\]| ]+)?=|"""
+    r"""['"](?P<key>[A-Za-z_][\w\-.]*)['"](?:\s*:|\s*\]\s*=)|\(\s*['"](?P<first>[A-Za-z_][\w\-.]*)['"]\s*,)\s*[rbfuRBFU]{0,2})"""
+    r"""(?P<quote>\"{3}|'{3}|["'])(?P<value>(?:(?!(?P=quote)).)+)(?P=quote)"""
 )
 _WORD = re.compile(r"[A-Za-z0-9+/_\-]{24,}={0,2}")
 _ENTROPY_BITS = 4.3  # per character; English words and paths stay below, base64 of random bytes above
@@ -49,10 +56,8 @@ def secret_name(name: str) -> bool:
 
 
 def redact_text(text: str) -> str:
-    """The text with everything that has the shape of a secret replaced."""
-    for pattern, keeps in _SHAPES:
-        text = pattern.sub(r"\g<keep>" + REDACTED + r"\g<after>" if keeps else REDACTED, text)
-    return _WORD.sub(lambda m: REDACTED if _random(m.group()) else m.group(), text)
+    """The text with everything that has the shape of a secret replaced, and literals that a name gives away."""
+    return _WORD.sub(lambda m: REDACTED if _random(m.group()) else m.group(), _shapeless(_LITERAL.sub(_literal, text)))
 
 
 def redact(value: Any, name: str = "") -> Any:
@@ -62,7 +67,7 @@ def redact(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
-        return {k: redact(v, str(k)) for k, v in value.items()}
+        return {_shapeless(k) if isinstance(k, str) else k: redact(v, str(k)) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(v, name) for v in value]
     return value
@@ -73,6 +78,18 @@ def _may_be_secret(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return False
     return not isinstance(value, (int, float)) or re.search(r"(?i)pass|pwd|secret", name) is not None
+
+
+def _shapeless(text: str) -> str:
+    for pattern, keeps in _SHAPES:
+        text = pattern.sub(r"\g<keep>" + REDACTED + r"\g<after>" if keeps else REDACTED, text)
+    return text
+
+
+def _literal(match: re.Match[str]) -> str:
+    if not secret_name(match["bare"] or match["key"] or match["first"]):
+        return match.group()
+    return f"{match['keep']}{match['quote']}{REDACTED}{match['quote']}"
 
 
 def _random(word: str) -> bool:

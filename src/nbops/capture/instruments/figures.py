@@ -15,6 +15,7 @@ from typing import Any
 
 from nbops.capture.instruments.code_swap import Swaps
 from nbops.capture.instruments.watch import CallProbe, Current, Watch, argument
+from nbops.core.redaction import redact_text
 
 MOST = 5
 _MOST_BYTES = 5_000_000
@@ -72,5 +73,9 @@ def _keep(watch: Watch, content: bytes, figure: Any) -> None:
         return
     title = next((axes.get_title() for axes in getattr(figure, "axes", ()) if axes.get_title()), "")
     watch.keep(
-        content, name=f"figure-{watch.figures}.png", kind="figure", media="image/png", about={"title": title[:200]}
+        content,
+        name=f"figure-{watch.figures}.png",
+        kind="figure",
+        media="image/png",
+        about={"title": redact_text(title)[:200]},
     )

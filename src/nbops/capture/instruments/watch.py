@@ -87,7 +87,8 @@ class Watch:
         try:
             return fingerprint(value, budget_s=self.budget_s)
         except Exception as error:  # noqa: BLE001 - an object of the user's whose parts misbehave
-            return Fingerprint(kind=kind, digest=None, reason=f"not fingerprinted: {type(error).__name__}: {error}")
+            reason = redact_text(f"not fingerprinted: {type(error).__name__}: {error}")
+            return Fingerprint(kind=kind, digest=None, reason=reason[:200])
         finally:
             self.budget_s -= time.perf_counter() - started
 
