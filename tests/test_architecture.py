@@ -16,9 +16,9 @@ SOURCE = Path(__file__).parent.parent / "src"
 
 FLOORS = {
     0: ["core"],
-    1: ["fingerprints", "profiles", "datafiles", "modelfiles", "store", "notebook", "render"],
+    1: ["fingerprints", "profiles", "metrics", "datafiles", "modelfiles", "store", "notebook", "render"],
     1.5: ["settings", "workspace"],
-    2: ["capture", "pipeline", "registry", "monitor"],
+    2: ["capture", "lineage", "pipeline", "registry", "monitor"],
     3: ["scoring", "verification"],
     4: ["promotion"],
     5: ["automation"],

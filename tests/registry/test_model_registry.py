@@ -22,8 +22,10 @@ from nbops.core.errors import (
 )
 from nbops.core.models import Action, Field, ModelVersion, Promotion, Signature
 from nbops.core.runs import CellRecord, CellStatus, ModelUse, Run, RunKind, RunStatus
+from nbops.metrics import known as metrics
+from nbops.metrics.compute import compute
 from nbops.modelfiles.save import save
-from nbops.registry import metrics, resolve
+from nbops.registry import resolve
 from nbops.registry.loading import library_notes, load_version
 from nbops.registry.versions import Allowance, libraries_here, libraries_of, register
 from nbops.store import models, records, runs
@@ -211,11 +213,11 @@ def test_metrics_by_name_are_scikit_learns() -> None:
     y, p = rng.random(50), rng.random(50)
     for name, kind in metrics.KINDS.items():
         if kind.task == "regression":
-            assert metrics.compute(name, y, p) == pytest.approx(getattr(sk, name)(y, p))
-    assert metrics.compute("MAE", y, p) == sk.mean_absolute_error(y, p)
+            assert compute(name, y, p) == pytest.approx(getattr(sk, name)(y, p))
+    assert compute("MAE", y, p) == sk.mean_absolute_error(y, p)
     assert metrics.full_name("sklearn.metrics.r2_score") == metrics.full_name("r2") == "r2_score"
     with pytest.raises(SettingsError, match="'mea' is not known; did you mean 'mse' or 'mae'"):
-        metrics.compute("mea", y, p)
+        compute("mea", y, p)
 
 
 @pytest.mark.parametrize("names", [(0, 1), ("no", "yes"), ("a", "b", "c")])
@@ -227,7 +229,7 @@ def test_metrics_of_classes(names: tuple[object, ...]) -> None:
     p = np.array(names)[probabilities.argmax(axis=1)]
 
     def value(name: str) -> float:
-        return metrics.compute(name, y, p, probabilities, names)
+        return compute(name, y, p, probabilities, names)
 
     assert value("accuracy") == sk.accuracy_score(y, p)
     assert value("log_loss") == pytest.approx(sk.log_loss(y, probabilities, labels=list(names)))
@@ -239,11 +241,11 @@ def test_metrics_of_classes(names: tuple[object, ...]) -> None:
     else:
         assert value("auc") == pytest.approx(sk.roc_auc_score(index, probabilities, multi_class="ovr"))
         assert value("f1") == pytest.approx(sk.f1_score(index, probabilities.argmax(axis=1), average="macro"))
-    assert math.isnan(metrics.compute("auc", y, p))
+    assert math.isnan(compute("auc", y, p))
 
 
 def test_what_has_no_value_is_never_better() -> None:
-    assert math.isnan(metrics.compute("mae", np.array([math.nan]), np.array([1.0])))
+    assert math.isnan(compute("mae", np.array([math.nan]), np.array([1.0])))
     nan = math.nan
     assert not any(metrics.better("mae", a, b) for a, b in ((nan, 1.0), (1.0, nan), (nan, nan), (1.0, math.inf)))
     assert metrics.better("mae", 1.0, 1.0)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbops.core.deployments import Performance, Scoring
-from nbops.monitor import labels, metrics, predictions
+from nbops.metrics import known, realised
+from nbops.metrics.compute import compute
+from nbops.monitor import labels, predictions
 from nbops.store import deployments, models
 from nbops.workspace import Workspace
 
@@ -83,25 +85,31 @@ def _of(ws: Workspace, scoring: Scoring, mine: pa.Table) -> Performance | None:
         run=scoring.run,
         rows=both.num_rows,
         scored=scored.num_rows,
-        metrics=_metrics(both, task, predictions.classes(scored)),
+        metrics=_metrics(both, task, predictions.classes(scored), ws.settings.deployment(scoring.deployment).metric),
         at=ws.clock.now(),
     )
 
 
-def _metrics(both: pa.Table, task: str, classes: tuple[Any, ...]) -> dict[str, float]:
+def _metrics(both: pa.Table, task: str, classes: tuple[Any, ...], wished: str | None) -> dict[str, float]:
+    """The usual metrics of the task, and the one that decides for this deployment."""
     import numpy as np
     import pyarrow as pa
 
     prediction, label = both[predictions.PREDICTION], both[labels.LABEL]
+    probabilities = None
     if task == "regression":
-        return metrics.regression(
-            label.cast(pa.float64()).to_numpy().astype("float64"), prediction.cast(pa.float64()).to_numpy()
-        )
-    names = [name for name in both.column_names if name.startswith(predictions.PROBABILITY)]
-    probabilities = np.column_stack([both[name].to_numpy() for name in names]) if names else None
-    return metrics.classification(
-        _classes(label, prediction.type), prediction.to_pylist(), probabilities, classes if names else ()
-    )
+        truth: Any = label.cast(pa.float64()).to_numpy().astype("float64")
+        said: Any = prediction.cast(pa.float64()).to_numpy()
+        found = realised.regression(truth, said)
+    else:
+        names = [name for name in both.column_names if name.startswith(predictions.PROBABILITY)]
+        if names:
+            probabilities = np.column_stack([both[name].to_numpy() for name in names])
+        truth, said = _classes(label, prediction.type), prediction.to_pylist()
+        found = realised.classification(truth, said, probabilities, classes if names else ())
+    if wished and known.known(wished) and (name := known.full_name(wished)) not in found:
+        found[name] = compute(name, truth, said, probabilities, classes)
+    return found
 
 
 def _classes(label: pa.ChunkedArray, kind: pa.DataType) -> list[Any]:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbops.core.errors import CorruptArtifactError, NbopsError, UnknownNameError
 from nbops.core.models import ModelVersion, Signature
+from nbops.metrics import known as metrics
+from nbops.metrics.compute import compute
 from nbops.modelfiles.load import PICKLE, load, untrusted_types
 from nbops.promotion.candidates import Candidate
-from nbops.registry import metrics
 from nbops.registry.loading import load_version
 from nbops.registry.versions import signature_of
 from nbops.scoring.prediction import Predictions, predict
@@ -231,7 +232,7 @@ class Evidence:
     def _metric(self, who: str, name: str, predictions: Predictions) -> float:
         key = (who, metrics.full_name(name))
         if key not in self._values:
-            self._values[key] = metrics.compute(
+            self._values[key] = compute(
                 name, self.rows[1], predictions.values, predictions.probabilities, predictions.classes
             )
         return self._values[key]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from nbops.core.models import Action
+from nbops.metrics import known as metrics
 from nbops.promotion.gates import margin
-from nbops.registry import metrics
 from nbops.store import deployments, models
 from nbops.workspace import Workspace
 

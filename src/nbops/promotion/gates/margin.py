@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from nbops.core.models import GateResult
+from nbops.metrics import known as metrics
 from nbops.promotion.evidence import Evidence, UnavailableError
 from nbops.promotion.gates.gate import failed, gate, passed
-from nbops.registry import metrics
 
 NAME = "margin over the champion"
 

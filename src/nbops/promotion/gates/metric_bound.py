@@ -6,9 +6,9 @@ import math
 
 from nbops.core.errors import suggestion
 from nbops.core.models import GateResult
+from nbops.metrics import known as metrics
 from nbops.promotion.evidence import Evidence, UnavailableError
 from nbops.promotion.gates.gate import failed, gate, not_checked, passed
-from nbops.registry import metrics
 
 NAME = "metric bound"
 KNOWN = (*metrics.KINDS, *metrics.SHORT)
