@@ -113,7 +113,8 @@ def _unasked(input_path: Any, params: Mapping[str, Any], require_tracking: bool)
     """The context of an execution that papermill's user started."""
     notebook = Path(input_path) if isinstance(input_path, str) else Path("notebook.ipynb")
     ws = open_workspace(notebook if notebook.exists() else None)
-    run = open_step(ws, notebook, params=params, parent=os.environ.get("NBOPS_RUN_ID"))
+    folder = {"folder": relative(ws, Path.cwd())}  # where papermill's kernel runs: not the notebook's folder
+    run = open_step(ws, notebook, params=params, parent=os.environ.get("NBOPS_RUN_ID"), detail=folder)
     return StepContext(workspace=ws, run=run, notebook=notebook.absolute(), require_tracking=require_tracking)
 
 

@@ -17,6 +17,7 @@ from nbops.core.errors import NotCanonicalError
 from nbops.core.ids import new_id
 from nbops.core.redaction import redact
 from nbops.core.runs import Artifact, Run, RunKind, RunStatus
+from nbops.pipeline.local_code import kept_modules
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.store import records, runs
 from nbops.store.liveness import this_process
@@ -58,7 +59,8 @@ def open_step(
     tags: Iterable[str] = (),
     detail: Mapping[str, Any] | None = None,
 ) -> Run:
-    """A new step run, in progress, owned by this process."""
+    """A new step run, in progress, owned by this process. The local modules it runs are kept as they are now."""
+    modules, kept = kept_modules(ws, notebook)
     run = Run(
         id=new_id(),
         kind=RunKind.STEP,
@@ -70,11 +72,13 @@ def open_step(
         notebook=relative(ws, notebook),
         owner=this_process(),
         tags=tuple(tags),
-        detail=dict(detail or {}),
+        detail={**modules, **(detail or {})},
     )
     with ws.store.transaction() as tx:
         runs.save(tx, run)
         runs.set_params(tx, run.id, keepable(params or {}))
+        for artifact in kept:
+            records.add_artifact(tx, run.id, RUN_LEVEL, artifact)
     return run
 
 

@@ -1,0 +1,275 @@
+"""Do a run again, in a clean kernel and a folder of its own, and compare cell by cell.
+
+The folder has a store of its own, so that the original's history, cache and handed-on values stay as they are; what is
+added to the workspace's store is one CHECK run under the original, tagged ``reproduction``, that says how it went.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from nbops.core.errors import ExecutionError, NbopsError, StoreError, UsageError
+from nbops.core.ids import new_id
+from nbops.core.reproduction import PackageChange, Reproduction, Restored, Verdict
+from nbops.core.runs import Artifact, CellRecord, CellStatus, Run, RunKind, RunStatus
+from nbops.core.wire import to_json
+from nbops.notebook import files
+from nbops.notebook.files import Notebook
+from nbops.pipeline.execute import run_notebook
+from nbops.pipeline.progress import Progress
+from nbops.pipeline.step_run import RUN_LEVEL
+from nbops.reproduction.cells import Key, by_cell, recorded
+from nbops.reproduction.compare import compared, first_divergence, worst
+from nbops.reproduction.layout import Layout, layout, placed
+from nbops.reproduction.original import NotKeptError, Original, original
+from nbops.reproduction.restore import handed_over, restore_files, restore_modules
+from nbops.settings import FILE
+from nbops.store import records, runs
+from nbops.workspace import Workspace, open_workspace
+
+TAG = "reproduction"
+# A digest that isn't there for want of time can't be compared: the copy takes the time it needs.
+_SETTINGS = "# Made by 'nbops reproduce'.\n[capture]\nbudget_s = 3600.0\nkeep_models = {keep}\n"
+
+
+def reproduce(
+    ws: Workspace,
+    source: str,
+    *,
+    rtol: float = 1e-9,
+    keep: Path | None = None,
+    progress: Progress | None = None,
+) -> Reproduction:
+    """Execute what a run executed, on the data it read, and compare what comes out.
+
+    Parameters
+    ----------
+    ws : Workspace
+    source : str
+        What to do again: see :func:`nbops.reproduction.original.original`.
+    rtol : float
+        Relative difference (of the larger value) within which metrics count as equal.
+    keep : Path, optional
+        A new or empty folder to do it in, which then stays; by default a temporary one.
+    progress : callable, optional
+        Told how the notebook gets on.
+
+    Returns
+    -------
+    Reproduction
+        Whose verdict is "couldn't" where data or code is gone, or a cell failed that didn't then.
+
+    Raises
+    ------
+    UnknownNameError, AmbiguousError, NotebookError
+        If `source` names nothing.
+    UsageError
+        If it is no run of a notebook, or `keep` is no empty folder.
+    """
+    if not 0 <= rtol < 1:
+        raise UsageError(f"rtol={rtol!r}: the relative tolerance lies between 0 and 1")
+    began = time.monotonic()
+    try:
+        known = original(ws, source)
+    except NotKeptError as error:
+        return Reproduction(
+            source=source, run="", name="", notebook="", verdict=Verdict.COULD_NOT, why=str(error), rtol=rtol
+        )
+    with _folder(keep) as scratch:
+        result = _done(ws, known, layout(ws, known, scratch), rtol, progress)
+    result = dataclasses.replace(
+        result, source=source, seconds=round(time.monotonic() - began, 3), kept=str(keep.absolute()) if keep else None
+    )
+    return _noted(ws, known, result)
+
+
+def _done(ws: Workspace, known: Original, where: Layout, rtol: float, progress: Progress | None) -> Reproduction:
+    inputs, gone = restore_files(ws, known, where)
+    modules, no_code = restore_modules(ws, known, where)
+    handovers, told, not_kept = handed_over(ws, known)
+    path, data, said = placed(where, known)
+    exactly = Restored(what="notebook", name=known.place, how="as it ran, from the store", exact=True)
+    result = Reproduction(
+        source="",
+        run=known.run_id,
+        name=known.name,
+        notebook=known.place,
+        verdict=Verdict.COULD_NOT,
+        why="; ".join([*no_code, *gone, *not_kept]),
+        rtol=rtol,
+        metric=known.metric,
+        restored=(exactly, *modules, *inputs, *told),
+        notes=(*known.notes, *said),
+    )
+    if result.why:
+        return result
+    keeps = str(ws.settings.capture.keep_models).lower()
+    (where.scratch / FILE).write_text(_SETTINGS.format(keep=keeps), encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write(path, data)
+    own = open_workspace(where.scratch, clock=ws.clock, identity=ws.identity, environ={})
+    try:
+        _seed(ws, own, handovers)
+        problem = _execute(own, path, known, where, {a.name: a.digest for a in handovers}, progress)
+        run = next(iter(runs.listed(own.store, kinds=[RunKind.STEP], limit=1)), None)
+        now = by_cell(recorded(own.store, run)) if run else {}
+    finally:
+        own.store.close()
+    cells = compared(known.cells, now, where=where, rtol=rtol, lines=_lines(data))
+    result = dataclasses.replace(
+        result,
+        cells=cells,
+        first=first_divergence(cells, known.cells),
+        environment=_packages(known.run, run),
+    )
+    failed = _failed_newly(known.cells, now)
+    if problem and (failed is not None or not now):
+        return dataclasses.replace(result, why=problem)
+    return _judged(result)
+
+
+def _execute(
+    own: Workspace,
+    path: Path,
+    known: Original,
+    where: Layout,
+    inputs: Mapping[str, str],
+    progress: Progress | None,
+) -> str:
+    """Execute the notebook; why that failed, empty if it didn't."""
+    try:
+        run_notebook(
+            own,
+            path,
+            params=where.there(known.params),
+            name=known.name,
+            require_tracking=True,
+            progress=progress,
+            inputs_named=inputs,
+            tags=(TAG,),
+        )
+    except ExecutionError as error:
+        return str(where.back(str(error).splitlines()[0]))
+    except NbopsError as error:
+        return str(error)
+    return ""
+
+
+def _judged(result: Reproduction) -> Reproduction:
+    """The verdict over all cells, or of the one metric that was asked for."""
+    findings = [(c, f) for c in result.cells for f in c.findings]
+    if result.metric is not None:
+        asked = [(c, f) for c, f in findings if f.what == "metric" and f.name.partition(" (")[0] == result.metric]
+        verdict = worst(f.verdict for _, f in asked)
+        why = "; ".join(f"cell {c.cell}: {f.why}" for c, f in asked if f.why) or f"{result.metric} came out the same"
+        return dataclasses.replace(result, verdict=verdict, why=why)
+    verdict = worst(f.verdict for _, f in findings)
+    changed = [f.name for _, f in findings if f.what == "input" and f.verdict is Verdict.DIFFERENT]
+    if verdict is Verdict.NOT_COMPARED:
+        why = "it ran, but its records hold nothing that could be compared"
+        return dataclasses.replace(result, verdict=Verdict.COULD_NOT, why=why)
+    if verdict is Verdict.DIFFERENT and result.first is not None:
+        first = result.first
+        column = f", column {first.column!r}" if first.column else ""
+        why = f"first in cell {first.cell}: {first.what} {first.name!r}{column}: {first.why}"
+        if changed:
+            why = f"the input {', '.join(dict.fromkeys(changed))} has changed since; {why}"
+        return dataclasses.replace(result, verdict=verdict, why=why)
+    count = sum(f.verdict is not Verdict.NOT_COMPARED for _, f in findings)
+    left = len(findings) - count
+    why = f"{count} things compared in {len(result.cells)} cells" + (f", {left} could not be" if left else "")
+    return dataclasses.replace(result, verdict=verdict, why=why)
+
+
+def _failed_newly(then: Mapping[Key, CellRecord], now: Mapping[Key, CellRecord]) -> Key | None:
+    """The first cell that failed now and not then."""
+    for key, record in now.items():
+        if record.status is not CellStatus.OK and (key not in then or then[key].status is CellStatus.OK):
+            return key
+    return None
+
+
+def _packages(then: Run | None, now: Run | None) -> tuple[PackageChange, ...]:
+    if then is None or now is None:
+        return ()
+    mine = {"Python": then.environment.get("python"), **then.environment.get("packages", {})}
+    theirs = {"Python": now.environment.get("python"), **now.environment.get("packages", {})}
+    return tuple(
+        PackageChange(name=name, then=version, now=theirs[name])
+        for name, version in mine.items()
+        if version and name in theirs and theirs[name] != version
+    )
+
+
+def _lines(data: Mapping[str, object]) -> dict[int, str]:
+    texts = [cell.source for cell in Notebook(path=Path(), data=data).code_cells() if cell.source.strip()]
+    firsts = [next((x.strip() for x in text.splitlines() if x.strip() and x.strip()[0] != "#"), "") for text in texts]
+    return {number: line[:100] for number, line in enumerate(firsts, 1)}
+
+
+def _seed(ws: Workspace, own: Workspace, handovers: list[Artifact]) -> None:
+    """What ``nbops.input`` will find, under a run of the scratch folder's own store."""
+    if not handovers:
+        return
+    now = ws.clock.now()
+    run = Run(
+        id=new_id(),
+        kind=RunKind.BLOCK,
+        name="handed on",
+        experiment=TAG,
+        status=RunStatus.COMPLETED,
+        started_at=now,
+        ended_at=now,
+    )
+    with own.store.transaction() as tx:
+        runs.save(tx, run)
+        for artifact in handovers:
+            own.artifacts.put_file(ws.artifacts.verified(artifact.digest))
+            records.add_artifact(tx, run.id, RUN_LEVEL, artifact)
+
+
+def _noted(ws: Workspace, known: Original, result: Reproduction) -> Reproduction:
+    """The result, recorded as a check under the run it is about."""
+    now = ws.clock.now()
+    run = Run(
+        id=new_id(),
+        kind=RunKind.CHECK,
+        name=f"{TAG} of {known.name}",
+        experiment=known.run.experiment if known.run else TAG,
+        status=RunStatus.FAILED if result.verdict is Verdict.COULD_NOT else RunStatus.COMPLETED,
+        started_at=now,
+        ended_at=now,
+        parent=known.run.id if known.run else None,
+        error=f"couldn't: {result.why}" if result.verdict is Verdict.COULD_NOT else None,
+        tags=(TAG,),
+        detail={
+            "reproduced": known.run_id,
+            "verdict": result.verdict.value,
+            "why": result.why,
+            "first": to_json(result.first),
+            "rtol": result.rtol,
+        },
+    )
+    try:
+        with ws.store.transaction() as tx:
+            runs.save(tx, run)
+    except StoreError as error:
+        return dataclasses.replace(result, notes=(*result.notes, f"not recorded: {error}"))
+    return dataclasses.replace(result, check=run.id)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="nbops-reproduce-", ignore_cleanup_errors=True) as made:
+            yield Path(made).resolve()
+        return
+    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise UsageError(f"{str(keep)!r} is not an empty folder; give a new one")
+    keep.mkdir(parents=True, exist_ok=True)
+    yield keep.resolve()
