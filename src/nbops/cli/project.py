@@ -55,9 +55,10 @@ def demo(folder: Path, data: Path | None) -> None:
 def doctor(repair: bool, rebuild: bool, as_json: bool) -> None:
     """Say which store is used and why, whether it is well; mend it."""
     from nbops.verification import doctor as doctor_
+    from nbops.verification.rebuild import rebuild as rebuild_
 
     ws = workspace()
-    rebuilt = doctor_.rebuild(ws) if rebuild else None
+    rebuilt = rebuild_(ws) if rebuild else None
     health = doctor_.examine(ws, repair=repair)
 
     def text() -> str:

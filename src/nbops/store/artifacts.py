@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from nbops.core.errors import CorruptArtifactError, StoreFullError, StoreReadOnlyError, UnknownNameError
+from nbops.store.liveness import signed, writer_gone
 
 PREFIX = "a1:blake3:"
 _CHUNK = 1 << 20
@@ -62,7 +63,7 @@ class ArtifactStore:
         ends without an error."""
         with self._said_plainly():
             (self.root / "tmp").mkdir(parents=True, exist_ok=True)
-            path = self.root / "tmp" / (secrets.token_hex(8) + suffix)
+            path = self.root / "tmp" / (signed(secrets.token_hex(8)) + suffix)
             pending = PendingArtifact(path.open("wb"), path)
             try:
                 yield pending
@@ -73,8 +74,8 @@ class ArtifactStore:
                 pending.digest, pending.size = digest_of(path), path.stat().st_size
                 self._keep(path, pending.digest)
             finally:
+                path.unlink(missing_ok=True)  # before closing, which may fail where there is no room for the rest
                 pending.file.close()
-                path.unlink(missing_ok=True)
 
     def put_bytes(self, content: bytes) -> str:
         """Keep `content`; return its digest."""
@@ -112,7 +113,7 @@ class ArtifactStore:
         if found != digest:
             raise CorruptArtifactError(
                 f"the artifact {digest} at {path} is damaged: its content has the digest {found};"
-                " restore it from a backup, or make it again from its run"
+                " restore it from a backup, or 'nbops doctor --repair' sets it aside, to be made again by its run"
             )
         return path
 
@@ -129,6 +130,19 @@ class ArtifactStore:
     def leftovers(self) -> list[Path]:
         """Files of writers that were killed (or are still writing)."""
         return sorted((self.root / "tmp").glob("*"))
+
+    def abandoned(self) -> list[Path]:
+        """Those leftovers whose writers are known to be gone."""
+        return [file for file in self.leftovers() if writer_gone(file.name)]
+
+    def set_aside(self, digest: str) -> Path:
+        """Put damaged content out of the way, so that it can be made again; where it lies now."""
+        path = self.path(digest)
+        aside = self.root / "damaged" / path.name
+        with self._said_plainly():
+            aside.parent.mkdir(exist_ok=True)
+            path.replace(aside)
+        return aside
 
     def _keep(self, path: Path, digest: str) -> None:
         final = self.path(digest)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from pathlib import Path
 
 from nbops.core.runs import Owner
+
+_SIGNED = re.compile(r"-(?P<pid>\d+)-(?P<started>\d*)-(?P<host>\w*)")
 
 
 def this_process() -> Owner:
@@ -31,6 +34,25 @@ def alive(owner: Owner) -> bool:
     except PermissionError:
         return True
     return not owner.started
+
+
+def signed(name: str) -> str:
+    """A name for a temporary file that says who writes it: see :func:`writer_gone`."""
+    me = this_process()
+    return f"{name}-{me.pid}-{me.started}-{_plain(me.host)}"
+
+
+def writer_gone(name: str) -> bool:
+    """Is the process that gave a file this :func:`signed` name known to be gone?"""
+    found = _SIGNED.search(name)
+    if found is None:
+        return True  # nobody signs so any more
+    host = platform.node() if found["host"] == _plain(platform.node()) else found["host"]
+    return not alive(Owner(host=host, pid=int(found["pid"]), started=found["started"]))
+
+
+def _plain(host: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", host)
 
 
 def _started(pid: int) -> str | None:

@@ -140,6 +140,13 @@ def artifacts(reader: Reader, run_id: str, kind: str | None = None) -> list[Arti
     return [_artifact(r) for r in rows if kind is None or r["kind"] == kind]
 
 
+def every_artifact(reader: Reader) -> list[tuple[str, str]]:
+    """(run, digest) of everything that is said to be kept."""
+    return [
+        (row["run"], row["digest"]) for row in reader.rows("SELECT DISTINCT run, digest FROM artifacts ORDER BY run")
+    ]
+
+
 def artifact_by_digest(reader: Reader, kind: str, name: str, digest: str) -> Artifact | None:
     """The newest artifact of that kind, name and content, whichever run made it."""
     return _newest(reader, "kind = :kind AND name = :name AND digest = :digest", kind=kind, name=name, digest=digest)

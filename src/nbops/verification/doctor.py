@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import platform
+import re
+import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbops.core.canonical import digest_text, dump_encoded
-from nbops.core.errors import CorruptArtifactError, NbopsError, StoreError
-from nbops.core.runs import CellRecord, Run, RunKind, RunStatus
-from nbops.notebook import embedded, files
+from nbops.core.errors import CorruptArtifactError, StoreError
+from nbops.core.runs import Run, RunStatus
 from nbops.store import records, runs
-from nbops.workspace import Workspace, relative
+from nbops.verification.walk import files_below
+from nbops.workspace import Workspace
+
+_DRAFT = re.compile(r"\..+\.ipynb\.[0-9a-f]{8}\.tmp")  # of nbops.notebook.files.write
+_DRAFT_TAKES_S = 60
+_PARTIAL = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.partial")  # of a scoring
 
 DURABILITY = {
     "normal": "survives kill -9 at any moment; a power cut may cost the last records"
@@ -37,20 +45,10 @@ class Health:
     repaired: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rebuilt:
-    """What a rebuild restored, and what it couldn't, with the reason."""
-
-    notebooks: int
-    records: int
-    already: int
-    lost: tuple[str, ...]
-
-
 def examine(workspace: Workspace, *, repair: bool = False) -> Health:
     """Look at the store; with `repair`, close the runs of processes that are gone and remove what killed writers left.
 
-    Damaged artifacts are reported, not removed: what they were is still known by their digest.
+    Damaged artifacts are set aside, so that they can be made again; nothing that was kept is deleted.
     """
     store, kept = workspace.store, workspace.artifacts
     problems: list[str] = []
@@ -64,19 +62,16 @@ def examine(workspace: Workspace, *, repair: bool = False) -> Health:
     lost = [run for run in listed if run.status is RunStatus.LOST and run.ended_at is None]
     for run in lost:
         sentence = f"run {run.id} ({run.name}) was left open by a process that is gone"
-        if repair:
-            with store.transaction() as tx:
-                now = workspace.clock.now()
-                runs.save(tx, dataclasses.replace(run, ended_at=now, error=run.error or "its process died"))
-            repaired.append(f"{sentence}: closed as LOST")
-        else:
+        if not repair:
             problems.append(sentence)
-    for file in kept.leftovers():
+        elif _close(workspace, run):
+            repaired.append(f"{sentence}: closed as LOST")
+    for leftover in _leftovers(workspace):
         if repair:
-            file.unlink(missing_ok=True)
-            repaired.append(f"{file}: removed, a writer that was killed left it")
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+            repaired.append(f"{leftover}: removed, a writer that was killed left it")
         else:
-            problems.append(f"{file} was left by a writer that was killed (or is still writing)")
+            problems.append(f"{leftover} was left by a writer that was killed")
     count = 0
     for digest in kept.digests():
         count += 1
@@ -84,6 +79,10 @@ def examine(workspace: Workspace, *, repair: bool = False) -> Health:
             kept.verified(digest)
         except CorruptArtifactError as error:
             problems.append(str(error))
+            if repair:
+                repaired.append(f"{digest}: set aside as {kept.set_aside(digest)}, its run can make it again")
+    if listed:
+        problems += _missing(workspace)
     return Health(
         root=str(workspace.root),
         store=str(store.path),
@@ -98,71 +97,49 @@ def examine(workspace: Workspace, *, repair: bool = False) -> Health:
     )
 
 
-def rebuild(workspace: Workspace, folder: Path | None = None) -> Rebuilt:
-    """Restore the records that the notebooks below a folder (default: the root, and the executed ones in the store's
-    home) carry in their outputs. What the store has already stays as it is."""
-    restored = already = notebooks = 0
-    lost: list[str] = []
-    for path in _notebooks(workspace, folder):
-        try:
-            found = embedded.embedded(files.read(path))
-        except NbopsError as error:
-            lost.append(str(error))
-            continue
-        notebooks += bool(found)
-        for item in found:
-            where = f"{path}, cell {item.cell_index}"
-            if not embedded.check(item.payload):
-                lost.append(f"{where}: its record was altered")
-                continue
-            try:
-                record = embedded.record_from(item.payload)
-            except NbopsError as error:
-                lost.append(f"{where}: {error}")
-                continue
-            kept = records.text(workspace.store, record.run, record.seq)
-            if kept is not None:
-                already += 1
-                if digest_text(kept) != digest_text(dump_encoded(item.payload["record"])) and not _shortened(record):
-                    lost.append(f"{where}: the store has another record of this execution")
-                continue
-            _restore(workspace, path, record)
-            restored += 1
-            if _shortened(record):
-                lost.append(f"{where}: restored without the detail that only the store had")
-    return Rebuilt(notebooks=notebooks, records=restored, already=already, lost=tuple(lost))
-
-
-def _restore(workspace: Workspace, path: Path, record: CellRecord) -> None:
+def _close(workspace: Workspace, run: Run) -> bool:
+    """Write that a run is LOST, unless somebody has closed it meanwhile."""
     with workspace.store.transaction() as tx:
-        if not runs.exists(tx, record.run):
-            began = record.started_at or workspace.clock.now()
-            name = path.name
-            run = Run(
-                id=record.run,
-                kind=RunKind.SESSION,
-                name=name,
-                experiment=relative(workspace, path),
-                status=RunStatus.COMPLETED,
-                started_at=began,
-                ended_at=began,
-                notebook=relative(workspace, path),
-                detail={"restored": "from the notebook's own record"},
-            )
-            runs.save(tx, run)
-        records.add(tx, record)
+        known = runs.as_stored(tx, run.id)
+        if known.status.ended:
+            return False
+        now = workspace.clock.now()
+        error = known.error or "its process died"
+        runs.save(tx, dataclasses.replace(known, status=RunStatus.LOST, ended_at=now, error=error))
+    return True
 
 
-def _shortened(record: CellRecord) -> bool:
-    return any(note.startswith(embedded.LEFT_OUT_NOTE) for note in record.notes)
-
-
-def _notebooks(workspace: Workspace, folder: Path | None) -> Iterator[Path]:
-    skipped = {".ipynb_checkpoints", ".venv", "node_modules", ".git"}
-    places = [folder] if folder else [workspace.root, workspace.home]
-    seen = set()
-    for place in places:
-        for path in sorted(place.rglob("*.ipynb")):
-            if path not in seen and not skipped & set(path.parts):
-                seen.add(path)
+def _leftovers(workspace: Workspace) -> Iterator[Path]:
+    """What killed writers of artifacts, notebooks and scorings left."""
+    yield from workspace.artifacts.abandoned()
+    for path in files_below(workspace.root, leave_out=workspace.artifacts.root):
+        scoring = _PARTIAL.fullmatch(path.name)
+        if scoring is not None:
+            here = scoring["host"] == re.sub(r"[^\w\-]+", "_", platform.node())
+            if here and not _running(int(scoring["pid"])):
                 yield path
+        elif _DRAFT.fullmatch(path.name) and time.time() - path.stat().st_mtime > _DRAFT_TAKES_S:
+            yield path
+
+
+def _running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _missing(workspace: Workspace) -> Iterator[str]:
+    """Runs whose artifacts aren't there, or only in part."""
+    gone: dict[str, int] = {}
+    for run, digest in records.every_artifact(workspace.store):
+        if not workspace.artifacts.has(digest):
+            gone[run] = gone.get(run, 0) + 1
+    for run, number in gone.items():
+        yield (
+            f"{number} artifacts of run {run} are missing below {workspace.artifacts.root};"
+            " restore them from a backup, or run it again"
+        )
