@@ -19,7 +19,7 @@ FLOORS = {
     1: ["fingerprints", "profiles", "metrics", "datafiles", "modelfiles", "store", "notebook", "render"],
     1.5: ["settings", "workspace"],
     2: ["capture", "lineage", "pipeline", "registry", "monitor"],
-    3: ["scoring", "verification"],
+    3: ["scoring", "verification", "reproduction"],
     4: ["promotion"],
     5: ["automation"],
     6: ["demo"],

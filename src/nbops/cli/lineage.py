@@ -1,0 +1,70 @@
+"""``lineage``, ``stale``, ``slice``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nbops.cli.program import json_option, show, table, workspace
+from nbops.core.errors import DiffersError, UsageError
+
+
+@click.command()
+@click.argument("asked", metavar="X")
+@click.option("--up", is_flag=True, help="Only what it came from.")
+@click.option("--down", is_flag=True, help="Only what came of it.")
+@click.option("--dot", "form", flag_value="dot", help="For Graphviz.")
+@click.option("--svg", "form", flag_value="svg", help="As a picture.")
+@json_option
+def lineage(asked: str, up: bool, down: bool, form: str | None, as_json: bool) -> None:
+    """What X came from and what came of it: a run, file, variable, digest, model or notebook."""
+    from nbops.lineage.graph import lineage as lineage_
+    from nbops.render.lineage import lineage_dot, lineage_svg, lineage_text
+
+    if form is not None and as_json:
+        raise UsageError(f"--json and --{form} are two answers; ask for one")
+    graph = lineage_(workspace(), asked, up=up or not down, down=down or not up)
+    drawn = {"dot": lineage_dot, "svg": lineage_svg, None: lineage_text}[form]
+    show(graph, lambda: drawn(graph), as_json)
+
+
+@click.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+@json_option
+def stale(notebook: Path, as_json: bool) -> None:
+    """Is what a notebook shows what running it from top to bottom would show? 0 it is, 4 it isn't."""
+    from nbops.lineage.stale import stale_notebook
+    from nbops.notebook.files import read
+
+    found = stale_notebook(workspace(), read(notebook))
+    rows = [[f.said, f.kind.value, f.why] for f in found]
+    show(found, lambda: table(rows, ["cell", "", "why"], f"{notebook}: nothing stale is known"), as_json)
+    if found:
+        raise DiffersError(f"{notebook} doesn't show what running it from top to bottom would; run it again")
+
+
+@click.command("slice")
+@click.argument("asked", metavar="X")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="By default beside the notebook it is of.")
+@json_option
+def slice_(asked: str, output: Path | None, as_json: bool) -> None:
+    """The smallest notebook that computes X: a variable, model or data digest, or RUN/VARIABLE."""
+    from nbops.lineage.slice import slice_of
+    from nbops.notebook.files import write
+
+    made = slice_of(workspace(), asked)
+    folder = Path(made.folder or Path.cwd()).absolute()
+    target = output or folder / f"{Path(made.source or 'notebook').stem}-{made.name}.ipynb"
+    if made.source and target.absolute() == folder / Path(made.source).name:
+        raise UsageError(f"{target} is the notebook that is sliced; give another file with -o")
+    write(target, made.notebook)
+
+    def text() -> str:
+        lines = [f"{target}: {made.kept} of the {made.ran} cells that ran compute {made.name!r}"]
+        if target.absolute().parent != folder:
+            lines.append(f"files that it reads by relative paths lie in {folder}")
+        return "\n".join([*lines, *(f"note: {note}" for note in made.notes)])
+
+    told = {"output": str(target), **{k: getattr(made, k) for k in ("name", "source", "run", "kept", "ran", "notes")}}
+    show(told, text, as_json)

@@ -1,0 +1,323 @@
+"""The state guard: is what a notebook shows what running it from top to bottom would show?
+
+Each cell's last execution is asked where its inputs came from. From the cell above that makes them, as that cell is
+now: then it is true. Otherwise there is a finding, unless the digests show that the value is the same anyway. What
+nobody recorded (untracked cells, values that have no digest) is judged by the text and the execution counts alone,
+and the sentence says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nbops.core.canonical import digest
+from nbops.core.runs import CellRecord
+from nbops.lineage.effects import Effects, effects
+from nbops.lineage.history import Execution, History, data_names, history, kernel_of
+from nbops.lineage.targets import notebook_runs
+from nbops.notebook import embedded
+from nbops.notebook.files import Cell, Notebook
+from nbops.notebook.parameters import INJECTED
+from nbops.store import runs
+from nbops.workspace import Workspace
+
+
+class StaleKind(StrEnum):
+    ORDER = "out of order"
+    EDITED = "edited"
+    INPUT = "input changed"
+    DELETED = "deleted cell"
+    SESSION = "earlier session"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stale:
+    """One thing that isn't as it looks. `cell` counts all cells of the notebook from 0; in a session without a
+    notebook file it is None. `said` is how people find the cell: ``In [5]``."""
+
+    cell: int | None
+    said: str
+    kind: StaleKind
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shown:
+    """A cell as it is shown, with the execution its output is of. `at` is the index in the history; for a cell that was
+    not tracked, `order` is all there is: its execution count."""
+
+    index: int | None
+    cell_id: str | None
+    source: str
+    count: int | None
+    at: int | None
+    order: float
+    effects: Effects
+    tracked: bool
+
+    @property
+    def said(self) -> str:
+        where = f"cell {self.index}" if self.index is not None else "a cell"
+        return f"{where} (In [{self.count}])" if self.count is not None else where
+
+
+def stale_notebook(ws: Workspace, notebook: Notebook) -> tuple[Stale, ...]:
+    """What isn't true in a notebook file: from the records in its outputs, those in the store, and its execution
+    counts. In the order of the cells."""
+    carried: dict[int, CellRecord] = {}
+    for item in embedded.embedded(notebook):
+        if embedded.check(item.payload):
+            carried[item.cell_index] = embedded.record_from(item.payload)
+    kernel = _kernel(ws, notebook, carried)
+    past = history(ws, kernel) if kernel is not None else None
+    return _judge(notebook, past, carried, ws)
+
+
+def stale_session(ws: Workspace, run_id: str, notebook: Notebook | None = None) -> tuple[Stale, ...]:
+    """What isn't true in the kernel that a run belongs to, by its records; with the notebook as last saved, if there is
+    one, edited and deleted cells are seen too."""
+    past = history(ws, run_id)
+    if notebook is not None:
+        return _judge(notebook, past, {}, ws)
+    shown = _by_first_execution(past)
+    return tuple(_findings(shown, past))
+
+
+def _kernel(ws: Workspace, notebook: Notebook, carried: Mapping[int, CellRecord]) -> str | None:
+    """The newest kernel that the notebook's records are of; without records, the newest it is known to have run in."""
+    there = [r for r in carried.values() if runs.exists(ws.store, r.run)]
+    if there:
+        newest = max(there, key=lambda r: r.started_at.timestamp() if r.started_at else 0.0)
+        return kernel_of(ws, runs.as_stored(ws.store, newest.run)).id
+    if carried:
+        return None
+    known = notebook_runs(ws, str(notebook.path)) if any(c.execution_count for c in notebook.code_cells()) else []
+    return known[0].id if known else None
+
+
+def _judge(
+    notebook: Notebook, past: History | None, carried: Mapping[int, CellRecord], ws: Workspace
+) -> tuple[Stale, ...]:
+    found: list[Stale] = []
+    shown: list[_Shown] = []
+    keys = {e.key: i for i, e in enumerate(past.executions)} if past else {}
+    known: dict[str, str] = {}
+    data = (past.data if past else frozenset()) | data_names(carried.values())
+    taken: set[int] = set()
+    for cell in notebook.code_cells():
+        record = carried.get(cell.index)
+        at = keys.get((record.run, record.seq)) if record else _matching(cell, past, taken)
+        if at is not None and past is not None:
+            taken.add(at)
+        execution = past.executions[at] if past is not None and at is not None else None
+        if record is not None and execution is None and past is not None:
+            foreign = runs.exists(ws.store, record.run)
+            if foreign:
+                found.append(_finding(cell, StaleKind.SESSION, "its output is of an earlier session of the kernel"))
+        source = execution.record.source if execution else record.source if record else None
+        if source is not None and source != digest(cell.source):
+            why = "it was edited after it ran: the output is that of other code"
+            found.append(_finding(cell, StaleKind.EDITED, why))
+        done = execution.effects if execution else effects(cell.source, record, known, data)
+        known.update(done.imports)
+        count = execution.record.execution_count if execution else cell.execution_count
+        shown.append(
+            _Shown(
+                index=cell.index,
+                cell_id=cell.id,
+                source=cell.source,
+                count=count,
+                at=at,
+                order=float(count) if count is not None and not (record and not execution) else -1.0,
+                effects=done,
+                tracked=execution is not None,
+            )
+        )
+    found += _findings(shown, past)
+    return tuple(sorted(found, key=lambda f: f.cell if f.cell is not None else -1))
+
+
+def _matching(cell: Cell, past: History | None, taken: set[int]) -> int | None:
+    """The last execution of a cell that carries no record: by the front end's id, else by its count and text."""
+    if past is None or cell.execution_count is None:
+        return None
+    for at in range(len(past.executions) - 1, -1, -1):
+        record = past.executions[at].record
+        if at in taken or record.execution_count is None:
+            continue
+        if record.cell_id is not None and record.cell_id == cell.id:
+            return at
+        if record.execution_count == cell.execution_count and (
+            record.cell_id is None and (record.source == digest(cell.source) or INJECTED in cell.tags)
+        ):
+            return at
+    return None
+
+
+def _by_first_execution(past: History) -> list[_Shown]:
+    """The cells of a session whose notebook can't be seen: each in the place where it first ran."""
+    last: dict[str, int] = {}
+    for at, execution in enumerate(past.executions):
+        if execution.record.execution_count is not None:
+            last[execution.cell] = at  # a dict keeps the place of the first
+    return [
+        _Shown(
+            index=None,
+            cell_id=past.executions[at].record.cell_id,
+            source="",
+            count=past.executions[at].record.execution_count,
+            at=at,
+            order=float(past.executions[at].record.execution_count or 0),
+            effects=past.executions[at].effects,
+            tracked=True,
+        )
+        for at in last.values()
+    ]
+
+
+def _findings(shown: list[_Shown], past: History | None) -> list[Stale]:
+    found: list[Stale] = []
+    for place, cell in enumerate(shown):
+        if cell.order < 0:
+            continue
+        execution = past.executions[cell.at] if past is not None and cell.at is not None else None
+        for name in sorted(cell.effects.needs):
+            read = execution is not None and execution.read(name) is not None
+            if name.startswith("<") or not (read or name in cell.effects.firmly):
+                continue
+            one = _input(name, place, shown, past)
+            if one is not None and (one.kind, one.why) not in {(f.kind, f.why) for f in found if f.said == one.said}:
+                found.append(one)
+    found += _orders(shown, {f.cell for f in found})
+    return found
+
+
+def _input(name: str, place: int, shown: list[_Shown], past: History | None) -> Stale | None:
+    """What is wrong with one input of one cell, if anything is."""
+    cell = shown[place]
+    expected = next((c for c in reversed(shown[:place]) if name in c.effects.makes and c is not cell), None)
+    actual = _maker(name, cell, shown, past)
+    if isinstance(actual, Execution):  # by a cell that isn't shown any more, or an earlier run of one that is
+        was = _still_shown(actual, shown)
+        if was is None:
+            if _same(name, cell, expected, past):
+                return None
+            why = f"it used {name!r} as a cell made it ({actual.said}) that isn't in the notebook any more"
+            return _stale(cell, StaleKind.DELETED, why)
+        actual = was
+    if expected is None:
+        if actual is None or actual is cell or name in actual.effects.imports:
+            return None
+        why = f"it used {name!r} from {actual.said}, which stands below it: from top to bottom there is no {name!r} yet"
+        return _stale(cell, StaleKind.ORDER, why)
+    if name in expected.effects.imports or expected.order < 0 or _same(name, cell, expected, past):
+        return None
+    sure = _told(name, cell, expected, past)
+    doubt = "" if sure else "; whether the value is the same isn't recorded"
+    if expected.order > cell.order:
+        if actual is None or actual is expected:
+            why = f"{name!r} was made again by {expected.said} after it ran{doubt}"
+            return _stale(cell, StaleKind.INPUT, why)
+        why = f"it ran before {expected.said}, which stands above it and makes {name!r}{doubt}"
+        return _stale(cell, StaleKind.ORDER, why)
+    if actual is cell:
+        if not sure and name not in cell.effects.binds and _fits(name, cell, past):
+            return None  # fitting an estimator again begins anew
+        why = f"it ran more than once, on its own earlier {name!r} and not on that of {expected.said}{doubt}"
+        return _stale(cell, StaleKind.ORDER, why)
+    if actual is not None and actual is not expected:
+        why = f"it used {name!r} from {actual.said}, from top to bottom it would be that of {expected.said}{doubt}"
+        return _stale(cell, StaleKind.ORDER, why)
+    return None
+
+
+def _maker(name: str, cell: _Shown, shown: list[_Shown], past: History | None) -> _Shown | Execution | None:
+    """Who gave `name` the value that the cell used."""
+    makers: list[tuple[float, _Shown | Execution]] = [
+        (c.order, c) for c in shown if not c.tracked and 0 <= c.order < cell.order and name in c.effects.makes
+    ]
+    if past is not None and cell.at is not None:
+        at = past.maker(name, cell.at)
+        if at is not None:
+            execution = past.executions[at]
+            one = next((c for c in shown if c.at == at), None)
+            makers.append((float(execution.record.execution_count or 0), one if one is not None else execution))
+    elif past is not None:  # not tracked itself: by its count
+        for at, execution in enumerate(past.executions):
+            count = float(execution.record.execution_count or 0)
+            if count < cell.order and name in execution.effects.makes:
+                one = next((c for c in shown if c.at == at), None)
+                makers.append((count, one if one is not None else execution))
+    return max(makers, key=lambda pair: pair[0])[1] if makers else None
+
+
+def _still_shown(execution: Execution, shown: list[_Shown]) -> _Shown | None:
+    """The cell that an earlier execution was of, if it is still there: it has run again, or was edited, since."""
+    record = execution.record
+    if record.cell_id is not None:
+        return next((c for c in shown if c.cell_id == record.cell_id), None)
+    return next((c for c in shown if digest(c.source) == record.source), None)
+
+
+def _same(name: str, cell: _Shown, expected: _Shown | None, past: History | None) -> bool:
+    """Do the records show that the cell used the very value that the cell above it makes now?"""
+    if expected is None or past is None or cell.at is None or expected.at is None:
+        return False
+    reader, writer = past.executions[cell.at], past.executions[expected.at]
+    if reader.read(name) is not None:
+        return reader.read(name) == writer.wrote(name)
+    before = past.maker(name, cell.at)
+    if before is None:
+        return False
+    made = past.executions[before]
+    if name in made.record.params and name in writer.record.params:
+        return bool(made.record.params[name] == writer.record.params[name])
+    if name in made.effects.functions and name in writer.effects.functions:
+        return made.record.source == writer.record.source
+    models = [{m.digest for m in e.record.models if m.name == name and m.digest} for e in (made, writer)]
+    return bool(models[0]) and models[0] == models[1]
+
+
+def _fits(name: str, cell: _Shown, past: History | None) -> bool:
+    """Is the name that of an estimator that the cell fitted?"""
+    return (
+        past is not None and cell.at is not None and any(m.name == name for m in past.executions[cell.at].record.models)
+    )
+
+
+def _told(name: str, cell: _Shown, expected: _Shown, past: History | None) -> bool:
+    """Is the value recorded on both sides, so that its being another one is certain?"""
+    if past is None or cell.at is None or expected.at is None:
+        return False
+    reader, writer = past.executions[cell.at], past.executions[expected.at]
+    if reader.read(name) is not None and writer.wrote(name) is not None:
+        return True
+    before = past.maker(name, cell.at)
+    made = past.executions[before] if before is not None else None
+    return made is not None and name in made.record.params and name in writer.record.params
+
+
+def _orders(shown: list[_Shown], said: set[int | None]) -> list[Stale]:
+    """Counts that don't ascend, where no name is known to be wrong by it."""
+    found = []
+    highest: _Shown | None = None
+    for cell in shown:
+        if cell.order < 0:
+            continue
+        if highest is not None and cell.order < highest.order and cell.index is not None and cell.index not in said:
+            why = f"it ran before {highest.said}, which stands above it; no value is known to be wrong by that"
+            found.append(_stale(cell, StaleKind.ORDER, why))
+        if highest is None or cell.order > highest.order:
+            highest = cell
+    return found
+
+
+def _stale(cell: _Shown, kind: StaleKind, why: str) -> Stale:
+    return Stale(cell=cell.index, said=cell.said, kind=kind, why=why)
+
+
+def _finding(cell: Cell, kind: StaleKind, why: str) -> Stale:
+    said = f"cell {cell.index}" + (f" (In [{cell.execution_count}])" if cell.execution_count else "")
+    return Stale(cell=cell.index, said=said, kind=kind, why=why)
