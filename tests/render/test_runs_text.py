@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
-from nbops.core.runs import CellRecord, CellStatus, Run, RunKind, RunStatus
-from nbops.render.runs import Side, diff, diff_text, listed, shown
+from nbops.core.runs import Run, RunKind, RunStatus
+from nbops.render.runs import listed, shown
 
 BEGAN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 RUN = Run(
@@ -18,28 +18,6 @@ RUN = Run(
     started_at=BEGAN,
     ended_at=BEGAN + timedelta(seconds=2.5),
 )
-OTHER = dataclasses.replace(RUN, id="9c419c419c419c41")
-
-
-def cell(run: Run, seq: int, source: str) -> CellRecord:
-    return CellRecord(run=run.id, seq=seq, cell_id=None, source=source, execution_count=seq + 1, status=CellStatus.OK)
-
-
-def code_difference(mine: list[str], theirs: list[str]) -> str:
-    a, b = (
-        Side(run=run, params={}, metrics={}, records=tuple(cell(run, i, s) for i, s in enumerate(sources)))
-        for run, sources in ((RUN, mine), (OTHER, theirs))
-    )
-    return diff_text(diff(a, b))
-
-
-def test_a_difference_of_code_counts_cells_and_says_where_there_are_more() -> None:
-    assert "1 cell differs" in code_difference(["x", "y"], ["x", "z"])
-    assert "2 cells differ, 1 cell more in 9c419c41" in code_difference(["x", "y"], ["1", "2", "3"])
-    only_more = code_difference(["x", "y", "z"], ["x"])
-    assert "2 cells more in 3f2a3f2a" in only_more
-    assert "differ" not in only_more
-    assert "no difference" in code_difference(["x"], ["x"])
 
 
 def text(run: Run, **params: object) -> str:

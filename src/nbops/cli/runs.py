@@ -114,25 +114,12 @@ def show_(run_id: str, as_json: bool) -> None:
 @click.argument("b")
 @json_option
 def diff(a: str, b: str, as_json: bool) -> None:
-    """How two runs differ: parameters, metrics, data, code."""
-    from nbops.render import runs as drawn
-    from nbops.store import records
-    from nbops.store import runs as store
+    """Why two runs differ: parameters, metrics, data and its distributions, code, environment."""
+    from nbops.render.difference import difference_text
+    from nbops.reproduction.difference import difference
 
-    ws = workspace()
-    sides = []
-    for name in (a, b):
-        found = store.get(ws.store, name)
-        sides.append(
-            drawn.Side(
-                run=found,
-                params=store.params(ws.store, found.id),
-                metrics=records.latest_metrics(ws.store, [found.id])[found.id],
-                records=tuple(records.of_run(ws.store, found.id)),
-            )
-        )
-    result = drawn.diff(*sides)
-    show(result, lambda: drawn.diff_text(result), as_json)
+    result = difference(workspace(), a, b)
+    show(result, lambda: difference_text(result), as_json)
 
 
 def _recorded(ws: Workspace, notebook: str) -> str:

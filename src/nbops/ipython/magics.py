@@ -139,24 +139,12 @@ class NbopsMagics(Magics):
         )
 
     def _diff(self, words: list[str]) -> str:
-        from nbops.render.runs import Side, diff, diff_text
-        from nbops.store import records, runs
+        from nbops.render.difference import difference_text
+        from nbops.reproduction.difference import difference
 
         if len(words) != 2:
             raise UsageError(f"%nbops diff takes two runs, got {len(words)}; '%nbops runs' lists them")
-        store = self._workspace().store
-        sides = []
-        for word in words:
-            run = runs.get(store, word)
-            sides.append(
-                Side(
-                    run=run,
-                    params=runs.params(store, run.id),
-                    metrics=records.latest_metrics(store, [run.id])[run.id],
-                    records=tuple(records.of_run(store, run.id)),
-                )
-            )
-        return diff_text(diff(*sides))
+        return difference_text(difference(self._workspace(), *words))
 
     def _workspace(self) -> Workspace:
         from nbops.workspace import open_workspace

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,34 +11,6 @@ from nbops.core.runs import CellRecord, Metric, Run
 _WIDE = 200  # characters of a value where a run is shown in full
 _DETAILS = ("executed", "deployment", "model", "version", "period", "files", "rows", "rejected", "why")
 """What of a run's detail people look for: a step's executed notebook, what was scored by what, why it was cached."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """One of two runs that are compared."""
-
-    run: Run
-    params: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    records: tuple[CellRecord, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One thing that differs: `what` (parameter, metric, data, code, environment), its name, and both values."""
-
-    what: str
-    name: str
-    a: Any
-    b: Any
-    why: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Diff:
-    a: str
-    b: str
-    changes: tuple[Change, ...]
 
 
 def listed(runs: Sequence[Run], metrics: Mapping[str, Mapping[str, float]], *, filtered: bool = False) -> str:
@@ -101,55 +72,6 @@ def shown(
     return "\n\n".join(parts)
 
 
-def diff(a: Side, b: Side) -> Diff:
-    """What differs between two runs, whatever can be told from their records."""
-    changes: list[Change] = []
-    for what, mine, theirs in (("parameter", a.params, b.params), ("metric", a.metrics, b.metrics)):
-        for name in dict.fromkeys([*mine, *theirs]):
-            if not _same(mine.get(name), theirs.get(name)):
-                changes.append(Change(what=what, name=name, a=mine.get(name), b=theirs.get(name)))
-    data_a, data_b = _data(a.records), _data(b.records)
-    for name in dict.fromkeys([*data_a, *data_b]):
-        mine_, theirs_ = data_a.get(name), data_b.get(name)
-        if mine_ is None or theirs_ is None or mine_.digest != theirs_.digest:
-            why = mine_.explain(theirs_) if mine_ and theirs_ else "only in one of them"
-            digests = [f.digest if f else None for f in (mine_, theirs_)]
-            changes.append(Change(what="data", name=name, a=digests[0], b=digests[1], why=why))
-    sources_a, sources_b = [r.source for r in a.records], [r.source for r in b.records]
-    if sources_a != sources_b:
-        edited = sum(x != y for x, y in zip(sources_a, sources_b, strict=False))
-        said = [f"{_cells(edited)} differ{'s' * (edited == 1)}"] if edited else []
-        if len(sources_a) != len(sources_b):
-            longer = a if len(sources_a) > len(sources_b) else b
-            said.append(f"{_cells(abs(len(sources_a) - len(sources_b)))} more in {longer.run.id[:8]}")
-        why = ", ".join(said)
-        changes.append(Change(what="code", name="cells", a=len(sources_a), b=len(sources_b), why=why))
-    if a.run.code.get("commit") != b.run.code.get("commit"):
-        changes.append(Change(what="code", name="git", a=a.run.code.get("commit"), b=b.run.code.get("commit")))
-    packages_a, packages_b = a.run.environment.get("packages", {}), b.run.environment.get("packages", {})
-    for name in sorted({*packages_a, *packages_b}):
-        if name in packages_a and name in packages_b and packages_a[name] != packages_b[name]:
-            changes.append(Change(what="environment", name=name, a=packages_a[name], b=packages_b[name]))
-    return Diff(a=a.run.id, b=b.run.id, changes=tuple(changes))
-
-
-def diff_text(result: Diff) -> str:
-    """A difference as text."""
-    from tabulate import tabulate
-
-    if not result.changes:
-        return f"{result.a[:8]} and {result.b[:8]}: no difference in parameters, metrics, data, code or environment"
-    rows = [
-        [c.what, c.name, _short(c.a) if not c.why else "", _short(c.b) if not c.why else "", c.why]
-        for c in result.changes
-    ]
-    return tabulate(rows, ["", "name", result.a[:8], result.b[:8], ""], tablefmt="plain", disable_numparse=True)
-
-
-def _data(records: Sequence[CellRecord]) -> dict[str, Any]:
-    return {use.name: use.fingerprint for r in records for use in (*r.reads, *r.writes)}
-
-
 def _last(metrics: Sequence[Metric]) -> list[Metric]:
     latest = {(m.name, m.model, m.data): m for m in metrics}
     return list(latest.values())
@@ -170,18 +92,10 @@ def _cell(record: CellRecord) -> str:
     return " · ".join(said)
 
 
-def _cells(count: int) -> str:
-    return f"{count} cell{'s' * (count != 1)}"
-
-
 def _took(run: Run) -> str:
     if run.ended_at is None or run.ended_at == run.started_at:  # still open; or the clock stood still (the demo's)
         return ""
     return f", took {(run.ended_at - run.started_at).total_seconds():.1f} s"
-
-
-def _same(a: Any, b: Any) -> bool:
-    return a == b or (isinstance(a, float) and isinstance(b, float) and a != a and b != b)
 
 
 def _metrics(values: Mapping[str, float]) -> str:
