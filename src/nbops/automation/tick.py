@@ -23,6 +23,7 @@ from nbops.core.redaction import redact_text
 from nbops.core.runs import RunStatus
 from nbops.monitor.performance import update
 from nbops.store import automation, deployments
+from nbops.store.database import Transaction
 from nbops.store.liveness import alive, this_process
 from nbops.workspace import Workspace
 
@@ -58,23 +59,32 @@ def tick(
     ------
     UnknownNameError
         If `only` or `retrain` names no deployment.
+    NbopsError
+        If a deployment could not be looked at; the others have been looked at, and what was due is done.
     """
     store = workspace.store
     names = [only] if only else [d.name for d in deployments.listed(store)]
     if retrain and retrain not in names:
         names.append(retrain)
+    there = [deployments.get(store, name) for name in names]
     new: list[Decision] = []
-    for name in names:
-        deployment = deployments.get(store, name)
-        update(workspace, name)
-        candidates = proposed(workspace, deployment)
-        if retrain == name:
+    failures: list[NbopsError] = []
+    for deployment in there:
+        try:
+            update(workspace, deployment.name)
+            candidates = proposed(workspace, deployment)
+        except NbopsError as failure:  # one deployment's damaged label file is no reason to leave the others alone
+            failures.append(failure)
+            candidates = []
+        if retrain == deployment.name:
             candidates.append(demand(workspace, deployment, f"asked for by {workspace.identity}"))
         for decision in candidates:
             if not taken(workspace, decision) and _record(workspace, decision):
                 new.append(decision)
     due = [d for name in names for d in automation.decisions(store, name) if d.action in REMEDIES]
     jobs = [job for d in due if (job := carry_out(workspace, d, progress)) is not None]
+    if failures:
+        raise failures[0]
     return Tick(decisions=tuple(new), jobs=tuple(jobs))
 
 
@@ -87,9 +97,9 @@ def carry_out(workspace: Workspace, decision: Decision, progress: Progress | Non
     error: str | None = None
     try:
         result = REMEDIES[decision.action](workspace, decision, progress)
-    except NbopsError as failure:
+    except Exception as failure:  # noqa: BLE001 - kept with the job; whatever it is, no job may stay claimed
         error = redact_text(f"{type(failure).__name__}: {failure}")
-    except KeyboardInterrupt:
+    except BaseException:
         _finish(workspace, decision, job, RunStatus.STOPPED, {}, "interrupted")
         raise
     return _finish(workspace, decision, job, RunStatus.FAILED if error else RunStatus.COMPLETED, result, error)
@@ -131,9 +141,12 @@ def _claim(workspace: Workspace, decision: Decision) -> Job | None:
                 created_at=now,
             )
         else:
-            held = job.status is RunStatus.IN_PROGRESS and now < job.lease_until and alive(job.worker)
-            over = job.status is RunStatus.COMPLETED or job.attempt >= MAX_ATTEMPTS
-            if held or over:
+            under_way = job.status is RunStatus.IN_PROGRESS
+            if job.status is RunStatus.COMPLETED or (under_way and now < job.lease_until and alive(job.worker)):
+                return None
+            if job.attempt >= MAX_ATTEMPTS:
+                if under_way:
+                    _end(tx, decision, dataclasses.replace(job, ended_at=now, error="its worker died"))
                 return None
             job = dataclasses.replace(
                 job,
@@ -152,20 +165,25 @@ def _finish(
     now = workspace.clock.now()
     job = dataclasses.replace(job, status=status, ended_at=now, result=result, error=error)
     with workspace.store.transaction() as tx:
-        automation.save_job(tx, job)
-        if error and status is RunStatus.FAILED:
-            deployments.add_alert(
-                tx,
-                Alert(
-                    id=new_id(),
-                    deployment=decision.deployment,
-                    kind="failure",
-                    severity=Severity.ALERT,
-                    period=None,
-                    message=f"{decision.action} failed (attempt {job.attempt} of {MAX_ATTEMPTS}): {error}",
-                    at=now,
-                    about={"decision": decision.id, "job": job.id},
-                ),
-                cause=f"{decision.id} {job.attempt}",
-            )
+        known = automation.job_of(tx, decision.id)
+        if known is not None and known.attempt == job.attempt:  # else the lease ran out, and it is another's now
+            _end(tx, decision, job)
     return job
+
+
+def _end(tx: Transaction, decision: Decision, job: Job) -> None:
+    """Keep how a job ended; an error is told."""
+    if job.error and job.status is not RunStatus.STOPPED:
+        job = dataclasses.replace(job, status=RunStatus.FAILED)
+        alert = Alert(
+            id=new_id(),
+            deployment=decision.deployment,
+            kind="failure",
+            severity=Severity.ALERT,
+            period=None,
+            message=f"{decision.action} failed (attempt {job.attempt} of {MAX_ATTEMPTS}): {job.error}",
+            at=job.ended_at or decision.at,
+            about={"decision": decision.id, "job": job.id},
+        )
+        deployments.add_alert(tx, alert, cause=f"{decision.id} {job.attempt}")
+    automation.save_job(tx, job)

@@ -84,7 +84,14 @@ def degradation(workspace: Workspace, deployment: Deployment) -> Iterator[Decisi
         f" accepted at {expected:.4g}, bound {bound:g} ×: {'degraded' if worse else 'well'}"
     )
     yield _decision(
-        workspace, deployment, "degradation", f"{newest.period} v{version}", seen, "retrain" if worse else "none", why
+        workspace,
+        deployment,
+        "degradation",
+        # acted on once; but what was well with half of the labels is looked at again when there are more
+        f"{newest.period} v{version}" + ("" if worse else f" {newest.rows} labels"),
+        seen,
+        _remedy(workspace, deployment) if worse else "none",
+        why,
     )
 
 
@@ -107,7 +114,7 @@ def drift(workspace: Workspace, deployment: Deployment) -> Iterator[Decision]:
         "drift",
         f"{newest.period} v{newest.version}",
         seen,
-        "retrain" if act else "none",
+        _remedy(workspace, deployment) if act else "none",
         why,
     )
 
@@ -144,6 +151,11 @@ def taken(workspace: Workspace, decision: Decision) -> bool:
         (d.trigger, d.cause) == (decision.trigger, decision.cause)
         for d in automation.decisions(workspace.store, decision.deployment)
     )
+
+
+def _remedy(workspace: Workspace, deployment: Deployment) -> str:
+    """Retrain, where nbops.toml says how; else somebody is told."""
+    return "retrain" if workspace.settings.deployment(deployment.name).pipeline else "tell"
 
 
 def _decision(

@@ -15,7 +15,7 @@ class Decision:
     """One per (deployment, trigger, cause), however many workers ask.
 
     `trigger` is degradation, drift, schedule or demand; `cause` says which occurrence ("2011-12 v1");
-    `seen` is the evidence; `action` is "none", "wait" or a remedy ("retrain"); `why` is one sentence."""
+    `seen` is the evidence; `action` is "none", "tell" (a person) or a remedy ("retrain"); `why` is one sentence."""
 
     id: str
     deployment: str
