@@ -48,6 +48,8 @@ def test_without_anything_the_users_data_folder(tmp_path: Path, monkeypatch: pyt
     place = find(lonely, {})
     assert place.home == tmp_path / "share" / "nbops"
     assert "user's data folder" in place.why
+    ws = open_workspace(lonely, environ={})
+    assert relative(ws, lonely / "train.ipynb") == str(lonely / "train.ipynb"), "folders share this store"
 
 
 def test_opening_makes_nothing(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class Workspace:
     root: Path
     home: Path
     why: str
+    shared: bool  # by folders that are in no project: paths are then recorded whole, or two train.ipynb would be one
     store: Database
     artifacts: ArtifactStore
     settings: Settings
@@ -49,6 +50,7 @@ class Place:
     home: Path
     database: Path
     why: str
+    shared: bool = False
 
 
 def find(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> Place:
@@ -56,7 +58,7 @@ def find(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> 
     here = (start or Path.cwd()).absolute()
     if here.is_file():
         here = here.parent
-    root, home, why = _by_folder(here)
+    root, home, why, shared = _by_folder(here)
     if environ.get("NBOPS_HOME"):
         home, why = Path(environ["NBOPS_HOME"]).expanduser().absolute(), "NBOPS_HOME is set"
     database = home / DATABASE
@@ -68,7 +70,7 @@ def find(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> 
         if not environ.get("NBOPS_HOME"):
             home = database.parent
         why = "NBOPS_STORE is set"
-    return Place(root=root, home=home, database=database, why=why)
+    return Place(root=root, home=home, database=database, why=why, shared=shared)
 
 
 def open_workspace(
@@ -96,6 +98,7 @@ def open_workspace(
         root=place.root,
         home=place.home,
         why=place.why,
+        shared=place.shared,
         store=Database(place.database, durability=settings.store.durability, read_only=read_only, system=now),
         artifacts=ArtifactStore(
             place.root / Path(artifacts).expanduser() if artifacts else place.home / "artifacts",
@@ -110,25 +113,27 @@ def open_workspace(
 def relative(workspace: Workspace, path: Path) -> str:
     """A path as it is recorded: relative to the root where it lies below it, with forward slashes."""
     absolute = path.absolute()
+    if workspace.shared:
+        return absolute.as_posix()
     try:
         return absolute.relative_to(workspace.root).as_posix()
     except ValueError:
         return absolute.as_posix()
 
 
-def _by_folder(here: Path) -> tuple[Path, Path, str]:
+def _by_folder(here: Path) -> tuple[Path, Path, str, bool]:
     for folder in (here, *here.parents):
         if (folder / settings_.FILE).is_file():
-            return folder, folder / HOME, f"{folder / settings_.FILE} is the nearest nbops.toml"
+            return folder, folder / HOME, f"{folder / settings_.FILE} is the nearest nbops.toml", False
         if (folder / HOME).is_dir():
-            return folder, folder / HOME, f"{folder / HOME} is the nearest store"
+            return folder, folder / HOME, f"{folder / HOME} is the nearest store", False
     for folder in (here, *here.parents):
         if (folder / ".git").exists():
-            return folder, folder / HOME, f"{folder} is the git repository's root"
+            return folder, folder / HOME, f"{folder} is the git repository's root", False
     import platformdirs
 
     home = Path(platformdirs.user_data_dir("nbops", appauthor=False))
-    return here, home, "no nbops.toml, .nbops or git repository above this folder: the user's data folder"
+    return here, home, "no nbops.toml, .nbops or git repository above this folder: the user's data folder", True
 
 
 def _user() -> str:

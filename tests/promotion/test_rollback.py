@@ -33,7 +33,7 @@ def test_back_and_further_back_and_forth_only_when_asked(tmp_path: Path) -> None
     assert rollback(ws, "bikes", to=3).to_version == 3
     with pytest.raises(UsageError, match="is version 3 already"):
         rollback(ws, "bikes", to=3)
-    with pytest.raises(UnknownNameError, match="'9'"):
+    with pytest.raises(UsageError, match="version 9 was never bikes@production; these were: 1, 2, 3"):
         rollback(ws, "bikes", to=9)
     with pytest.raises(UnknownNameError, match="no deployment 'bike'; did you mean 'bikes'"):
         rollback(ws, "bike")

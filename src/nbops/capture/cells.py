@@ -58,6 +58,7 @@ class OpenCell:
     tags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     observing: bool = False
+    ran: bool = True  # False: it failed before its first statement (a syntax error, an unknown magic)
 
 
 def parameter(name: str, value: Any) -> Any:

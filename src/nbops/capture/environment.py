@@ -10,6 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+    "PYTHONHASHSEED",
+    "TZ",
+)
+"""Environment variables that change results: the order of sums, of sets, of local times."""
 _GIT_TIMEOUT_S = 2.0
 _STANDARD = frozenset(sys.stdlib_module_names) | {"__main__", "__mp_main__"}
 
@@ -39,6 +49,7 @@ def environment() -> dict[str, Any]:
             "architecture": platform.machine(),
             "processors": os.cpu_count() or 0,
         },
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "packages": packages(),
     }
 

@@ -273,6 +273,8 @@ class Session:
 
     def _literals(self, cell: OpenCell) -> dict[str, Any]:
         """The literals that the cell's text assigns, as far as the cell came to it."""
+        if not cell.ran:
+            return {}
         return {
             name: value
             for name, value in literals(cell.start.code).items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ FEATURES = ("hr", "weekday", "workingday", "holiday", "weathersit", "temp", "ate
 COLUMNS = ("instant", "dteday", *FEATURES, "cnt")
 FILE = "bike_hour.csv"
 REACH_TIMEOUT_S = 5.0
+FETCH_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +57,10 @@ def load(file: Path | None = None, *, cache: Path | None = None, offline: bool =
     if not offline and _reachable("www.openml.org"):
         from sklearn.datasets import fetch_openml
 
+        limit = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(FETCH_TIMEOUT_S)  # scikit-learn's download sets none
         try:
-            table = fetch_openml("Bike_Sharing_Demand", version=2, as_frame=True, parser="pandas").frame
+            table = fetch_openml("Bike_Sharing_Demand", version=2, as_frame=True, parser="pandas", n_retries=1).frame
             frame = _checked(from_openml(table), "OpenML")
         except Exception as error:  # noqa: BLE001  whatever the network does, the demo can go on without
             print(f"OpenML could not be used ({error}); going on with a simulated city")  # noqa: T201
@@ -64,6 +68,8 @@ def load(file: Path | None = None, *, cache: Path | None = None, offline: bool =
             kept.parent.mkdir(parents=True, exist_ok=True)
             frame.to_parquet(kept)
             return Rides(frame=frame, real=True, source="OpenML Bike_Sharing_Demand")
+        finally:
+            socket.setdefaulttimeout(limit)
     return Rides(frame=simulated(), real=False, source="a simulated city")
 
 
@@ -168,8 +174,17 @@ def _cache() -> Path:
 
 
 def _reachable(host: str) -> bool:
-    try:
-        with socket.create_connection((host, 443), timeout=REACH_TIMEOUT_S):
-            return True
-    except OSError:
-        return False
+    """Does the host answer within REACH_TIMEOUT_S seconds? In a thread: looking a name up knows no time limit."""
+    answered = threading.Event()
+
+    def knock() -> None:
+        try:
+            with socket.create_connection((host, 443), timeout=REACH_TIMEOUT_S):
+                answered.set()
+        except OSError:
+            pass
+
+    knocking = threading.Thread(target=knock, daemon=True)
+    knocking.start()
+    knocking.join(REACH_TIMEOUT_S)
+    return answered.is_set()

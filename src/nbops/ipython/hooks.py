@@ -144,6 +144,7 @@ class CellHooks:
             return
         if clear_waits:
             cell.notes.append(LOST_CLEAR)
+        cell.ran = result is None or result.error_before_exec is None
         done = session.end(cell, error)
         if not clear_waits:
             form = self.card or session.workspace.settings.capture.card

@@ -106,6 +106,12 @@ class Evidence:
         return signature_of(self.candidate.model) or (signature_of(judged) if judged else None)
 
     @property
+    def classes(self) -> tuple[Any, ...]:
+        """What a classifier tells apart; read from the model, as a record (a notebook carries it) has no values."""
+        classes = getattr(self.candidate_model, "classes_", ())
+        return tuple(getattr(classes, "tolist", tuple)())
+
+    @property
     def profile(self) -> str | None:
         judged = self.candidate.judged
         return self.candidate.model.profile or (judged.profile if judged else None)

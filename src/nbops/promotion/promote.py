@@ -7,6 +7,7 @@ meanwhile, the candidate is judged again, against the new one. A refusal changes
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,11 @@ def _aim(reader: Reader, name: str, model: str | None, to: str | None, alias: st
             f"the deployment {name!r} is pinned to {there.model} version {there.version}: promoting doesn't move it;"
             f" give another --name, or 'nbops deployments add {name} --model {there.model} --alias {to or alias}' first"
         )
+    if there is not None and model is not None and model != there.model:
+        raise UsageError(
+            f"the deployment {name!r} serves the model {there.model!r}, not {model!r}: its champion couldn't be"
+            " compared, nor rolled back to; deploy the other model under another --name"
+        )
     return _Aim(
         deployment=name,
         model=model or (there.model if there else name),
@@ -165,7 +171,7 @@ def _accept(
             aim.model,
             candidate.run,
             candidate.model,
-            signature=signature,
+            signature=dataclasses.replace(signature, classes=evidence.classes),
             profile=evidence.profile,
             evaluation=judged.evaluation if judged else None,
             metrics=measured,

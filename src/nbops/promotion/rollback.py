@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbops.core.errors import StoreLockedError, UnknownNameError, UsageError
+from nbops.core.errors import StoreLockedError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.models import Action, Promotion
 from nbops.promotion.deploy import serving
@@ -25,9 +25,9 @@ def rollback(ws: Workspace, deployment: str, *, to: int | None = None) -> Promot
     Raises
     ------
     UnknownNameError
-        If there is no such deployment, or `to` was never promoted to its alias.
+        If there is no such deployment.
     UsageError
-        If it is pinned, or there is nothing before.
+        If it is pinned, there is nothing before, or `to` was never promoted to its alias.
     CorruptArtifactError
         If the earlier version's file is damaged; nothing is changed then.
     """
@@ -43,10 +43,9 @@ def rollback(ws: Workspace, deployment: str, *, to: int | None = None) -> Promot
     if target is None:
         raise UsageError(f"{there.model}@{there.alias} has had no version before {present}: nothing to roll back to")
     if target not in promoted:
-        raise UnknownNameError(
-            f"version that was ever promoted to {there.model}@{there.alias}",
-            str(target),
-            [str(n) for n in sorted(set(promoted))],
+        raise UsageError(
+            f"version {target} was never {there.model}@{there.alias}; these were:"
+            f" {', '.join(str(n) for n in sorted(set(promoted)))}"
         )
     if target == present:
         raise UsageError(f"{there.model}@{there.alias} is version {present} already")

@@ -39,10 +39,13 @@ _FOLDER = tempfile.gettempdir()
 _TEMPORARY = tuple({_FOLDER.rstrip(os.sep) + os.sep, str(Path(_FOLDER).resolve()).rstrip(os.sep) + os.sep})
 
 
+_OURS = str(Path(__file__).parents[2]) + os.sep
+
+
 def is_noise(path: str, root: str, home: str) -> bool:
     """Code, system files, packages, caches, the store itself (`home`). Below the workspace's `root` only what is
     hidden machinery there counts as noise."""
-    if path.endswith(_CODE) or path.startswith(home):
+    if path.endswith(_CODE) or path.startswith((home, _OURS)) or path == root + "nbops.toml":
         return True
     below = path.startswith(root)
     inner = path[len(root) :] if below else path

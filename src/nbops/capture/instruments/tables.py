@@ -11,7 +11,6 @@ from nbops.core.models import Field, Signature
 from nbops.core.wire import to_json
 
 _MOST_COLUMNS = 5000
-_MOST_CLASSES = 1000
 _KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "M": "datetime", "O": "string", "U": "string"}
 
 
@@ -125,7 +124,8 @@ def content_key(values: Any) -> str | None:
 def signature_of(estimator: Any, X: Any, y: Any) -> dict[str, Any] | None:
     """The :class:`Signature` of an estimator fitted on `X` and `y`, as JSON; None if `X` is no table.
 
-    An input is nullable if it had missing values at the fit."""
+    An input is nullable if it had missing values at the fit. The classes are values of the data, and the signature goes
+    into the notebook: they stay in the model's file."""
     frame = frame_of(X) if not is_sparse(X) else None
     if frame is not None:
         inputs = tuple(
@@ -140,9 +140,8 @@ def signature_of(estimator: Any, X: Any, y: Any) -> dict[str, Any] | None:
     classes = getattr(estimator, "classes_", None)
     column = column_of(y, target_name(y)) if y is not None else None
     output = Field(name=target_name(y), type="number" if column is None else type_of(column), nullable=False)
-    known = () if classes is None or isinstance(classes, list) or len(classes) > _MOST_CLASSES else classes.tolist()
     task = "classification" if classes is not None else "regression"
-    return dict(to_json(Signature(inputs=inputs, output=output, task=task, classes=tuple(known))))
+    return dict(to_json(Signature(inputs=inputs, output=output, task=task)))
 
 
 def type_of(column: Any) -> str:
