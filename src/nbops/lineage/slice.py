@@ -9,6 +9,7 @@ the process-wide random generators, by changing settings of the process. Cells a
 
 from __future__ import annotations
 
+import ast
 import builtins
 import re
 from collections.abc import Iterable, Mapping
@@ -24,12 +25,12 @@ from nbops.lineage.targets import resolve
 from nbops.notebook import files
 from nbops.notebook.files import Cell, Notebook
 from nbops.notebook.parameters import TAG
+from nbops.notebook.syntax import parsed
 from nbops.store import records
 from nbops.workspace import Workspace
 
 _SHELL = re.compile(r"^[ \t]*(!|%%(bash|sh|script|writefile)\b|%(sx|system)\b)", re.MULTILINE)
 _INSTALLS = re.compile(r"^[ \t]*[!%](pip|conda|uv|mamba)\b.*$", re.MULTILINE)
-_RAISES = "raises-exception"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ def needed(past: History, start: Iterable[int]) -> tuple[set[int], list[str]]:
                 wanted.pop(name, None)
             wanted.update(dict.fromkeys(done.needs, execution.said))
             paths |= {f.path for f in execution.record.files if f.mode == "read"}
-        for between, sentence in _changed_unseen(past, kept):
+        for between, sentence in _changed_unseen(past, kept, partners):
             kept |= between
             unseen = list(dict.fromkeys([*unseen, sentence]))
         if kept == before:
@@ -156,7 +157,7 @@ def _partners(past: History) -> dict[str, set[str]]:
     return group
 
 
-def _changed_unseen(past: History, kept: set[int]) -> list[tuple[set[int], str]]:
+def _changed_unseen(past: History, kept: set[int], partners: Mapping[str, set[str]]) -> list[tuple[set[int], str]]:
     """Data that was not, when a kept cell read it, what the last cell that is known to have made it left behind."""
     found = []
     for i in kept:
@@ -166,6 +167,8 @@ def _changed_unseen(past: History, kept: set[int]) -> list[tuple[set[int], str]]
                 continue
             left = past.executions[maker].wrote(use.name)
             between = set(range(maker + 1, i))
+            if any(past.executions[j].effects.changes & partners.get(use.name, set()) for j in between):
+                continue  # through another name for it: that is seen
             if left is not None and left != use.fingerprint.digest and not between <= kept:
                 sentence = (
                     f"{use.name!r} was changed between {past.executions[maker].said} and {past.executions[i].said}"
@@ -267,9 +270,10 @@ def _cells(past: History, kept: list[int], original: Notebook | None) -> tuple[l
             notes.append(f"{execution.said}: secrets in its text were redacted; put them in again before it runs")
         if not tracked:  # nothing loads nbops into the new kernel
             text = re.sub(r"^(\s*)%%track\b.*\n", r"\1", text)
+        if execution.record.status is not CellStatus.OK:
+            text = _tried(text)
+            notes.append(f"{execution.said} failed when it ran; what it did before that is needed")
         tags = list(cell.tags) if cell else []
-        if execution.record.status is not CellStatus.OK and _RAISES not in tags:
-            tags.append(_RAISES)
         name = cell.id if cell is not None and cell.id and cell.id not in ids else f"slice-{i}"
         ids.add(name)
         made.append(
@@ -283,3 +287,13 @@ def _cells(past: History, kept: list[int], original: Notebook | None) -> tuple[l
             }
         )
     return made, notes
+
+
+def _tried(text: str) -> str:
+    """The cell's text, going on where it fails: papermill would stop there."""
+    tree = parsed(text)
+    if tree is None:
+        return text
+    handler = ast.ExceptHandler(type=ast.Name(id="Exception", ctx=ast.Load()), name=None, body=[ast.Pass()])
+    whole = ast.Try(body=tree.body, handlers=[handler], orelse=[], finalbody=[])
+    return ast.unparse(ast.fix_missing_locations(ast.Module(body=[whole], type_ignores=[])))

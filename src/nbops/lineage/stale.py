@@ -18,6 +18,7 @@ from nbops.lineage.effects import Effects, effects
 from nbops.lineage.history import Execution, History, data_names, history, kernel_of
 from nbops.lineage.targets import notebook_runs
 from nbops.notebook import embedded
+from nbops.notebook.code import code_digest
 from nbops.notebook.files import Cell, Notebook
 from nbops.notebook.parameters import INJECTED
 from nbops.store import runs
@@ -30,12 +31,13 @@ class StaleKind(StrEnum):
     INPUT = "input changed"
     DELETED = "deleted cell"
     SESSION = "earlier session"
+    COUNTS = "counts"  # they don't ascend, but no value is known to be wrong by that
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stale:
-    """One thing that isn't as it looks. `cell` counts all cells of the notebook from 0; in a session without a
-    notebook file it is None. `said` is how people find the cell: ``In [5]``."""
+    """One thing that isn't as it looks (of the kind COUNTS: one that only looks wrong). `cell` counts all cells of the
+    notebook from 0; in a session without a notebook file it is None. `said` is how people find the cell: ``In [5]``."""
 
     cell: int | None
     said: str
@@ -82,7 +84,7 @@ def stale_session(ws: Workspace, run_id: str, notebook: Notebook | None = None) 
     if notebook is not None:
         return _judge(notebook, past, {}, ws)
     shown = _by_first_execution(past)
-    return tuple(_findings(shown, past))
+    return tuple(_findings(shown, past, set()))
 
 
 def _kernel(ws: Workspace, notebook: Notebook, carried: Mapping[int, CellRecord]) -> str | None:
@@ -117,7 +119,7 @@ def _judge(
             if foreign:
                 found.append(_finding(cell, StaleKind.SESSION, "its output is of an earlier session of the kernel"))
         source = execution.record.source if execution else record.source if record else None
-        if source is not None and source != digest(cell.source):
+        if source is not None and not _same_code(source, execution, cell):
             why = "it was edited after it ran: the output is that of other code"
             found.append(_finding(cell, StaleKind.EDITED, why))
         done = execution.effects if execution else effects(cell.source, record, known, data)
@@ -135,8 +137,16 @@ def _judge(
                 tracked=execution is not None,
             )
         )
-    found += _findings(shown, past)
+    found += _findings(shown, past, {f.cell for f in found})
     return tuple(sorted(found, key=lambda f: f.cell if f.cell is not None else -1))
+
+
+def _same_code(source: str, execution: Execution | None, cell: Cell) -> bool:
+    """Is the cell's code what ran? Comments and blank lines may differ, where the text that ran is kept."""
+    if source == digest(cell.source):
+        return True
+    text = execution.text if execution else None
+    return text is not None and code_digest(text) == code_digest(cell.source)
 
 
 def _matching(cell: Cell, past: History | None, taken: set[int]) -> int | None:
@@ -177,30 +187,54 @@ def _by_first_execution(past: History) -> list[_Shown]:
     ]
 
 
-def _findings(shown: list[_Shown], past: History | None) -> list[Stale]:
+def _findings(shown: list[_Shown], past: History | None, untrue: set[int | None]) -> list[Stale]:
+    """`untrue` are the cells (by index) that are known to show something else than they would now."""
     found: list[Stale] = []
+    wrong = {place for place, cell in enumerate(shown) if cell.index is not None and cell.index in untrue}
     for place, cell in enumerate(shown):
         if cell.order < 0:
             continue
-        execution = past.executions[cell.at] if past is not None and cell.at is not None else None
-        for name in sorted(cell.effects.needs):
-            read = execution is not None and execution.read(name) is not None
-            if name.startswith("<") or not (read or name in cell.effects.firmly):
-                continue
+        inherited: Stale | None = None
+        for name in _inputs(cell, past):
             one = _input(name, place, shown, past)
-            if one is not None and (one.kind, one.why) not in {(f.kind, f.why) for f in found if f.said == one.said}:
+            if one is not None and one not in found:
                 found.append(one)
-    found += _orders(shown, {f.cell for f in found})
-    return found
+                wrong.add(place)
+            expected = _expected(name, place, shown)
+            if inherited is None and expected is not None and shown.index(expected) in wrong:
+                why = f"it used {name!r} of {expected.said}, which is stale itself"
+                inherited = _stale(cell, StaleKind.INPUT, why)
+        if inherited is not None and place not in wrong:
+            found.append(inherited)
+            wrong.add(place)
+    return found + _counts(shown, wrong)
+
+
+def _inputs(cell: _Shown, past: History | None) -> list[str]:
+    """The names whose value from before the cell certainly read."""
+    execution = past.executions[cell.at] if past is not None and cell.at is not None else None
+    return [
+        name
+        for name in sorted(cell.effects.needs)
+        if not name.startswith("<")
+        and (name in cell.effects.firmly or (execution is not None and execution.read(name) is not None))
+    ]
+
+
+def _expected(name: str, place: int, shown: list[_Shown]) -> _Shown | None:
+    """The cell above that would make a name what the cell at `place` reads, if all ran from top to bottom."""
+    return next((c for c in reversed(shown[:place]) if name in c.effects.makes), None)
 
 
 def _input(name: str, place: int, shown: list[_Shown], past: History | None) -> Stale | None:
     """What is wrong with one input of one cell, if anything is."""
     cell = shown[place]
-    expected = next((c for c in reversed(shown[:place]) if name in c.effects.makes and c is not cell), None)
+    expected = _expected(name, place, shown)
     actual = _maker(name, cell, shown, past)
     if isinstance(actual, Execution):  # by a cell that isn't shown any more, or an earlier run of one that is
         was = _still_shown(actual, shown)
+        if was is None and expected is not None and actual.record.cell_id is None and expected.order > cell.order:
+            was = expected  # edited and run again, as far as can be told without the front end's ids
         if was is None:
             if _same(name, cell, expected, past):
                 return None
@@ -299,19 +333,17 @@ def _told(name: str, cell: _Shown, expected: _Shown, past: History | None) -> bo
     return made is not None and name in made.record.params and name in writer.record.params
 
 
-def _orders(shown: list[_Shown], said: set[int | None]) -> list[Stale]:
-    """Counts that don't ascend, where no name is known to be wrong by it."""
-    found = []
+def _counts(shown: list[_Shown], wrong: set[int]) -> list[Stale]:
+    """The first count that doesn't ascend among cells of which nothing worse is known."""
     highest: _Shown | None = None
-    for cell in shown:
-        if cell.order < 0:
+    for place, cell in enumerate(shown):
+        if cell.order < 0 or place in wrong or cell.index is None:
             continue
-        if highest is not None and cell.order < highest.order and cell.index is not None and cell.index not in said:
+        if highest is not None and cell.order < highest.order:
             why = f"it ran before {highest.said}, which stands above it; no value is known to be wrong by that"
-            found.append(_stale(cell, StaleKind.ORDER, why))
-        if highest is None or cell.order > highest.order:
-            highest = cell
-    return found
+            return [_stale(cell, StaleKind.COUNTS, why)]
+        highest = cell
+    return []
 
 
 def _stale(cell: _Shown, kind: StaleKind, why: str) -> Stale:
