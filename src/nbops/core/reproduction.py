@@ -65,12 +65,12 @@ class Restored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackageChange:
-    """`now` is None where the package was not imported this time."""
+class EnvironmentChange:
+    """A version (of Python or a package that both imported), or the number of processors, that differs."""
 
     name: str
     then: str
-    now: str | None
+    now: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class Reproduction:
     first: Divergence | None = None
     cells: tuple[CellComparison, ...] = ()
     restored: tuple[Restored, ...] = ()
-    environment: tuple[PackageChange, ...] = ()
+    environment: tuple[EnvironmentChange, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     kept: str | None = None

@@ -131,13 +131,15 @@ def _environment(step: StepContext) -> dict[str, str]:
     ws = step.workspace
     environment = {
         **os.environ,
+        **{name: value for name, value in step.variables.items() if value is not None},
         "NBOPS_RUN_ID": step.run.id,
         "NBOPS_NOTEBOOK": str(step.notebook),
         "NBOPS_HOME": str(ws.home),
         "NBOPS_STORE": str(ws.store.path),
         "NBOPS_ARTIFACTS": str(ws.artifacts.root),
     }
-    environment.pop(INPUTS, None)
+    for name in (INPUTS, *(name for name, value in step.variables.items() if value is None)):
+        environment.pop(name, None)
     return environment if step.inputs is None else {**environment, INPUTS: json.dumps(dict(step.inputs))}
 
 

@@ -33,6 +33,7 @@ def run_notebook(
     tags: Iterable[str] = (),
     kernel: str | None = None,
     detail: Mapping[str, Any] | None = None,
+    variables: Mapping[str, str | None] | None = None,
 ) -> Run:
     """Execute a notebook in its own folder, track it, keep what was executed. The notebook itself is not written.
 
@@ -56,6 +57,8 @@ def run_notebook(
         What ``nbops.input(name)`` finds: {name: digest}; by default, the newest of each name in the workspace.
     kernel : str, optional
         The kernel to use instead of the notebook's own.
+    variables : mapping, optional
+        Environment variables of the kernel, on top of this process's; None takes one away.
 
     Returns
     -------
@@ -86,6 +89,7 @@ def run_notebook(
         progress=progress,
         require_tracking=require_tracking,
         timeout_s=timeout_s,
+        variables=variables or {},
     )
     began = time.monotonic()  # the workspace's clock may stand still
     step.tell("started")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class StepContext:
     """What an execution belongs to.
 
     `inputs` are the handovers it may read, {name: digest}; None: the newest of each name in the workspace.
-    `output` is where the executed notebook goes, `folder` where the kernel runs (None: as papermill says)."""
+    `output` is where the executed notebook goes, `folder` where the kernel runs (None: as papermill says).
+    `variables` are set in the kernel's environment on top of ours; None takes one away."""
 
     workspace: Workspace
     run: Run
@@ -43,6 +44,7 @@ class StepContext:
     progress: Progress | None = None
     require_tracking: bool = False
     timeout_s: float | None = None
+    variables: Mapping[str, str | None] = field(default_factory=dict)
 
     def tell(self, state: str, **news: Any) -> None:
         if self.progress is not None:

@@ -77,7 +77,7 @@ def _restored(restored: Restored) -> str:
 
 
 def _environment(result: Reproduction) -> list[str]:
-    return [f"environment: {p.name} {p.then} then, {p.now or 'missing'} now" for p in result.environment]
+    return [f"environment: {p.name} {p.then} then, {p.now} now" for p in result.environment]
 
 
 def _counts(cell: CellComparison) -> str:

@@ -188,9 +188,8 @@ def _model_why(mine: ModelUse, theirs: ModelUse) -> str:
         return f"its parameters differ: {', '.join(params)}"
     if mine.trained_on and theirs.trained_on and mine.trained_on != theirs.trained_on:
         return "it was fitted on other data"
-    return "it was fitted to other values, with the same parameters" + (
-        " and data" if mine.trained_on and mine.trained_on == theirs.trained_on else ""
-    )
+    same = "parameters and data" if mine.trained_on and mine.trained_on == theirs.trained_on else "parameters"
+    return f"what was fitted differs, with the same {same}"
 
 
 def _numbered(uses: Sequence[Any]) -> dict[str, Any]:

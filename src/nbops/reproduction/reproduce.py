@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from nbops.capture.environment import VARIABLES
 from nbops.core.errors import ExecutionError, NbopsError, StoreError, UsageError
 from nbops.core.ids import new_id
-from nbops.core.reproduction import PackageChange, Reproduction, Restored, Verdict
+from nbops.core.reproduction import EnvironmentChange, Reproduction, Restored, Verdict
 from nbops.core.runs import Artifact, CellRecord, CellStatus, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
 from nbops.notebook import files
@@ -125,7 +126,7 @@ def _done(ws: Workspace, known: Original, where: Layout, rtol: float, progress: 
         result,
         cells=cells,
         first=first_divergence(cells, known.cells),
-        environment=_packages(known.run, run),
+        environment=_environment(known.run, run),
     )
     failed = _failed_newly(known.cells, now)
     if problem and (failed is not None or not now):
@@ -152,6 +153,7 @@ def _execute(
             progress=progress,
             inputs_named=inputs,
             tags=(TAG,),
+            variables=_variables(known.run),
         )
     except ExecutionError as error:
         return str(where.back(str(error).splitlines()[0]))
@@ -194,16 +196,28 @@ def _failed_newly(then: Mapping[Key, CellRecord], now: Mapping[Key, CellRecord])
     return None
 
 
-def _packages(then: Run | None, now: Run | None) -> tuple[PackageChange, ...]:
+def _variables(then: Run | None) -> dict[str, str | None]:
+    """The environment variables that change results, as they were; none where the run doesn't say."""
+    kept = then.environment.get("variables") if then else None
+    return {} if kept is None else {name: kept.get(name) for name in VARIABLES}
+
+
+def _environment(then: Run | None, now: Run | None) -> tuple[EnvironmentChange, ...]:
+    """Python, the processors, and the packages that both have imported, where they differ."""
     if then is None or now is None:
         return ()
-    mine = {"Python": then.environment.get("python"), **then.environment.get("packages", {})}
-    theirs = {"Python": now.environment.get("python"), **now.environment.get("packages", {})}
+    mine, theirs = _versions(then), _versions(now)
     return tuple(
-        PackageChange(name=name, then=version, now=theirs[name])
+        EnvironmentChange(name=name, then=version, now=theirs[name])
         for name, version in mine.items()
-        if version and name in theirs and theirs[name] != version
+        if name in theirs and theirs[name] != version
     )
+
+
+def _versions(run: Run) -> dict[str, str]:
+    known = run.environment
+    said = {"Python": known.get("python"), "processors": (known.get("machine") or {}).get("processors")}
+    return {k: str(v) for k, v in said.items() if v} | dict(known.get("packages", {}))
 
 
 def _lines(data: Mapping[str, object]) -> dict[int, str]:
