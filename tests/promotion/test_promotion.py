@@ -385,6 +385,6 @@ def test_every_promotion_has_its_report_in_the_store(ws: Workspace) -> None:
 
 def test_another_model_does_not_slip_past_the_champion_of_a_deployment(ws: Workspace) -> None:
     promoted = promote(ws, a_run(ws, good()).id, name="bikes")
-    with pytest.raises(UsageError, match="serves the model 'bikes', not 'bikez'"):
+    with pytest.raises(UsageError, match="serves the model 'rides', not 'bikez'"):
         promote(ws, a_run(ws, bad()).id, name="bikes", model="bikez")
     assert serving(ws, "bikes").number == promoted.to_version
