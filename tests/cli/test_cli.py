@@ -162,3 +162,19 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
+
+
+@pytest.mark.parametrize(
+    ("words", "params"),
+    [
+        (["n.ipynb", "-p", "lr", "0.1", "-p", "k=v"], ("lr=0.1", "k=v")),
+        (["n.ipynb", "out.ipynb", "-p", "lr=-1", "--parameter", "n", "-3"], ("lr=-1", "n=-3")),
+        (["-p", "a", "b c", "n.ipynb"], ("a=b c",)),
+        (["n.ipynb", "-p", "text", "x=y"], ("text=x=y",)),
+    ],
+)
+def test_run_takes_papermills_way_to_write_parameters(words: list[str], params: tuple[str, ...]) -> None:
+    command = program.commands["run"]
+    context = command.make_context("run", list(words))
+    assert context.params["params"] == params
+    assert str(context.params["notebook"]) == "n.ipynb"

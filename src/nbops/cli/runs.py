@@ -12,10 +12,24 @@ from nbops.core.runs import RunKind, RunStatus
 from nbops.workspace import Workspace, relative
 
 
-@click.command(context_settings={"ignore_unknown_options": False})
+class AsPapermill(click.Command):
+    """Takes papermill's ``-p name value`` as well as ``-p name=value``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        joined: list[str] = []
+        for word in args:
+            name = joined[-1] if len(joined) > 1 and joined[-2] in ("-p", "--parameter") else "="
+            if "=" in name or word.startswith("-p"):
+                joined.append(word)
+            else:
+                joined[-1] = f"{name}={word}"
+        return super().parse_args(ctx, joined)
+
+
+@click.command(cls=AsPapermill)
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path), required=False)
-@click.option("-p", "--parameter", "params", multiple=True, help="name=value; may be repeated.")
+@click.option("-p", "--parameter", "params", multiple=True, help="name=value (or name value); may be repeated.")
 @click.option("--require-tracking", is_flag=True, help="Fail if the kernel can't be tracked.")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds that all cells together may take.")
 @click.option("--kernel", help="Another kernel than the notebook names.")
