@@ -19,7 +19,7 @@ COMMANDS = {
     "doctor": set(),
     "verify": set(),
     "run": set(),
-    "pipeline": {"run", "show", "status"},
+    "pipeline": {"list", "run", "show", "status"},
     "runs": {"list", "show", "diff"},
     "lineage": set(),
     "stale": set(),
@@ -178,3 +178,8 @@ def test_run_takes_papermills_way_to_write_parameters(words: list[str], params: 
     context = command.make_context("run", list(words))
     assert context.params["params"] == params
     assert str(context.params["notebook"]) == "n.ipynb"
+
+
+def test_a_group_with_options_only_is_its_list(project: Path) -> None:
+    assert json.loads(nbops(project, "runs", "--kind", "step", "--json").stdout) == []
+    assert "Commands:" in nbops(project, "runs", "--help").stdout

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import click
 
-from nbops.cli.program import count, json_option, show, table, workspace
+from nbops.cli.program import Listing, count, json_option, show, table, workspace
 
 
-@click.group(invoke_without_command=True)
-@json_option
-@click.pass_context
-def deployments(ctx: click.Context, as_json: bool) -> None:
+@click.group(cls=Listing)
+def deployments() -> None:
     """Models at work: list, show, add. Alone it lists."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_, as_json=as_json)
 
 
 @deployments.command("list")
@@ -95,13 +91,9 @@ def score(deployment: str, inputs: tuple[str, ...], output: Path, period: str | 
     )
 
 
-@click.group(invoke_without_command=True)
-@json_option
-@click.pass_context
-def labels(ctx: click.Context, as_json: bool) -> None:
+@click.group(cls=Listing)
+def labels() -> None:
     """Labels that arrive late: add, list. Alone it lists."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_labels, as_json=as_json)
 
 
 @labels.command("add")

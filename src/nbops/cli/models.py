@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nbops.cli.program import json_option, show, table, workspace
+from nbops.cli.program import Listing, json_option, show, table, workspace
 from nbops.core.clock import from_text
 from nbops.core.errors import RefusedError, UnknownNameError, UsageError
 
@@ -92,13 +92,9 @@ def rollback(deployment: str, version: int | None, as_json: bool) -> None:
     )
 
 
-@click.group(invoke_without_command=True)
-@json_option
-@click.pass_context
-def models(ctx: click.Context, as_json: bool) -> None:
+@click.group(cls=Listing)
+def models() -> None:
     """The registry: list, show, history. Alone it lists."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_, as_json=as_json)
 
 
 @models.command("list")

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import click
 
-from nbops.cli.program import json_option, parse_params, show, table, workspace
+from nbops.cli.program import Listing, json_option, parse_params, show, table, workspace
 from nbops.core.errors import UnknownNameError
 from nbops.core.runs import RunKind
 
 
-@click.group(invoke_without_command=True)
-@json_option
-@click.pass_context
-def pipeline(ctx: click.Context, as_json: bool) -> None:
+@click.group(cls=Listing)
+def pipeline() -> None:
     """Notebooks as steps: run, show, status. Alone it lists."""
-    if ctx.invoked_subcommand is None:
-        settings = workspace().settings
-        rows = [[name, " → ".join(p.steps)] for name, p in settings.pipelines.items()]
-        show(
-            settings.pipelines,
-            lambda: table(rows, ["pipeline", "steps"], "no pipelines; describe one in nbops.toml"),
-            as_json,
-        )
+
+
+@pipeline.command("list")
+@json_option
+def list_(as_json: bool = False) -> None:
+    """The pipelines nbops.toml describes."""
+    settings = workspace().settings
+    rows = [[name, " → ".join(p.steps)] for name, p in settings.pipelines.items()]
+    show(
+        settings.pipelines,
+        lambda: table(rows, ["pipeline", "steps"], "no pipelines; describe one in nbops.toml"),
+        as_json,
+    )
 
 
 @pipeline.command("run")

@@ -31,6 +31,16 @@ class Program(click.Group):
                 formatter.write_dl([(n, self.commands[n].get_short_help_str(90)) for n in names])
 
 
+class Listing(click.Group):
+    """A group of one noun's commands: alone, or with options only, it is its ``list``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asks_help = args and args[0] in ctx.help_option_names
+        if not args or (args[0].startswith("-") and not asks_help):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="nbops")
 def program() -> None:

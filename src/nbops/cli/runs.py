@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nbops.cli.program import json_option, parse_params, show, workspace
+from nbops.cli.program import Listing, json_option, parse_params, show, workspace
 from nbops.core.runs import RunKind, RunStatus
 from nbops.workspace import Workspace, relative
 
@@ -61,13 +61,9 @@ def run(
     click.echo(f"run {done.id} {done.status.lower()}: 'nbops runs show {done.id[:6]}'")
 
 
-@click.group(invoke_without_command=True)
-@json_option
-@click.pass_context
-def runs(ctx: click.Context, as_json: bool) -> None:
+@click.group(cls=Listing)
+def runs() -> None:
     """What was run: list, show, diff. Alone it lists."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_, as_json=as_json)
 
 
 @runs.command("list")
