@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+
 from needs import missing
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

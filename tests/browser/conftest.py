@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from needs import missing
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
