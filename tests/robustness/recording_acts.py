@@ -211,3 +211,27 @@ def run_cells(root: Path, arguments: Any) -> list[Any]:
 
 def payloads(done: list[Any]) -> list[Any]:
     return [bundle[MIME] for cell in done for bundle in cell["shown"] if MIME in bundle]
+
+
+def interrupted_before_it_ran(root: Path, _arguments: Any) -> dict[str, Any]:
+    """The user's interrupt comes while we look at what the cell reads."""
+    shell = TrackedShell(root)
+    shell.run(
+        "import os, signal\n"
+        "class Module(str):\n"
+        "    asked = False\n"
+        "    def partition(self, by):\n"
+        "        if not Module.asked:\n"
+        "            Module.asked = True\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "        return super().partition(by)\n"
+        "class Odd:\n"
+        "    __module__ = Module('odd')\n"
+        "odd = Odd()"
+    )
+    during = shell.run("%%track named\nodd\nrows = 1\nrows")
+    left = status_of(root, "named")
+    after = shell.run("%%track next\nb = 2")
+    closed = status_of(root, "named")
+    shell.leave()
+    return {"during": during, "left": left, "after": after, "closed": closed}

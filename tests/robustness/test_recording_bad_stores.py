@@ -130,3 +130,11 @@ def test_three_failures_in_a_row_turn_tracking_off_and_that_is_said_once(root: P
     assert len(payloads([on])) == 1, "'%nbops on' tracks again"
     assert before[:100] != path.read_bytes()[:100]
     assert len(runs.listed(reader(root).store)) == 2
+
+
+def test_an_interrupt_while_we_look_leaves_no_run_open(root: Path) -> None:
+    done = in_child("recording_acts:interrupted_before_it_ran", root)
+    assert done["during"]["error"] is None and done["during"]["value"] == 1
+    assert "you interrupted the look at its data" in text(done["during"])
+    assert (done["left"], done["closed"]) == ("IN_PROGRESS", "STOPPED")
+    assert "not recorded" not in text(done["after"])

@@ -44,15 +44,19 @@ class CellHooks:
         self._problem: str | None = None
 
     def pre_run_cell(self, info: Any) -> None:
+        parent = self._message(), threading.get_ident()
         try:
-            parent = self._message(), threading.get_ident()
             if self._info is not None and parent[0] != self._parent[0] and parent[1] == self._parent[1]:
                 self.stop()  # the end of an earlier cell was never told
             if self._info is None and info.store_history and not self.off:
                 self._info, self._parent = info, parent
                 self._begin(info)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # IPython would not stop the cell for it either: it runs, and is said to be untracked
             self.stop()
+            self._info, self._parent = info, parent
+            self._problem = (
+                "not recorded: you interrupted the look at its data; interrupt again to stop the cell itself"
+            )
         except Exception as error:  # a failure of ours must not show up as the cell's
             log.warning("before a cell: %s", error, exc_info=error)
             self._problem = _not_recorded(error)
