@@ -63,8 +63,8 @@ def test_a_good_candidate_becomes_version_alias_and_deployment(ws: Workspace) ->
         "signature": "passed",
         "smoke score": "passed",
         "trusted types": "passed",
-        "reproducibility": "not checked",
         "leakage": "not checked",
+        "reproducibility": "not checked",
         "fairness slices": "not checked",
         "approval": "not checked",
     }

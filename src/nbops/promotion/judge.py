@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbops.core.models import GateResult, Outcome
 from nbops.promotion.evidence import Evidence
-from nbops.promotion.gates import margin, metric_bound, not_built, signature, smoke_score, trusted_types
+from nbops.promotion.gates import leakage, margin, metric_bound, not_built, signature, smoke_score, trusted_types
 from nbops.promotion.gates.gate import GATES
 
 ORDER = (
@@ -13,6 +13,7 @@ ORDER = (
     signature.NAME,
     smoke_score.NAME,
     trusted_types.NAME,
+    leakage.NAME,
     *not_built.PLANNED,
 )
 

@@ -1,0 +1,142 @@
+"""Leakage from what was seen: proved by content, suspected, or said not to be checkable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from notebook_sessions import Book, opened
+
+from nbops.core.models import Outcome
+from nbops.lineage.leakage import MANY, Finding, LeakKind, check
+from nbops.promotion import candidates
+from nbops.promotion.evidence import Bounds, Evidence
+from nbops.promotion.gates.leakage import leakage
+from nbops.settings import DeploymentSettings
+
+IMPORTS = """
+import numpy as np, pandas as pd
+from sklearn.linear_model import Ridge
+from sklearn.metrics import mean_absolute_error
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+names = ["a", "b", "c"]
+"""
+FIT = "model = Ridge().fit(train[names], train['y'])\nmean_absolute_error(test['y'], model.predict(test[names]))"
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(200, 3)), columns=["a", "b", "c"]).assign(y=lambda f: f["a"] * 2 + 1)
+    frame.to_csv(tmp_path / "all.csv", index=False)
+    frame.head(150).to_csv(tmp_path / "train.csv", index=False)
+    frame.tail(50).to_csv(tmp_path / "test.csv", index=False)
+    frame.tail(90).to_csv(tmp_path / "overlapping.csv", index=False)
+    with opened(tmp_path, {}) as made:
+        yield made
+
+
+def found(book: Book, *cells: str) -> tuple[Finding, ...]:
+    book.cells = {"imports": IMPORTS, **{f"cell{i}": text for i, text in enumerate(cells)}}
+    book.run()
+    assert book.session.run is not None
+    return check(book.ws, book.session.run.id)
+
+
+def gated(book: Book, model: str | None = None) -> tuple[Outcome, str]:
+    assert book.session.run is not None
+    candidate = candidates.find(book.ws, book.session.run.id, candidate=model)
+    wishes = DeploymentSettings()
+    result = leakage(Evidence(book.ws, candidate, None, wishes, Bounds.of(wishes, None), ()))
+    return result.outcome, result.why
+
+
+def test_rows_of_separate_files_are_compared(book: Book) -> None:
+    (one,) = found(book, "train, test = pd.read_csv('train.csv'), pd.read_csv('test.csv')", FIT)
+    assert (one.kind, one.certain) == (LeakKind.NONE, True)
+    assert one.why == "of the 50 rows it was judged on, 0 are among the 150 of train.csv that it was trained on"
+    assert gated(book)[0] is Outcome.PASSED
+
+
+def test_test_rows_in_the_training_file_are_proved_and_refused(book: Book) -> None:
+    (one,) = found(book, "train, test = pd.read_csv('train.csv'), pd.read_csv('overlapping.csv')", FIT)
+    assert (one.kind, one.certain, one.cells) == (LeakKind.SHARED, True, ("In [3] of book.ipynb",))
+    assert "of the 90 rows it was judged on, 40 are among the 150 of train.csv" in one.why
+    outcome, why = gated(book)
+    assert outcome is Outcome.FAILED
+    assert "In [3] of book.ipynb" in why
+
+
+def test_a_split_in_order_is_found_again_in_its_one_file(book: Book) -> None:
+    (one,) = found(book, "rows = pd.read_csv('all.csv')\ntrain, test = rows[:150], rows[150:]", FIT)
+    assert (one.kind, one.certain) == (LeakKind.NONE, True)
+
+
+def test_the_very_training_rows_under_another_index(book: Book) -> None:
+    cells = ("train = pd.read_csv('train.csv')\ninputs = train[names]", "test = train.set_index(train.index + 7)")
+    (one,) = found(book, *cells, FIT.replace("train[names]", "inputs"))
+    assert (one.kind, one.certain) == (LeakKind.SAME, True)
+    assert gated(book)[0] is Outcome.FAILED
+
+
+def test_a_shuffled_split_and_a_changed_file_are_not_checkable(book: Book) -> None:
+    (one,) = found(book, "train, test = train_test_split(pd.read_csv('all.csv'), random_state=0)", FIT)
+    assert (one.kind, one.certain, one.leak) == (LeakKind.UNKNOWN, False, False)
+    assert gated(book)[0] is Outcome.NOT_CHECKED
+
+
+def test_a_file_that_has_changed_since_proves_nothing(book: Book) -> None:
+    found(book, "train, test = pd.read_csv('train.csv'), pd.read_csv('overlapping.csv')", FIT)
+    with (book.path.parent / "train.csv").open("a") as file:
+        file.write("1,2,3,4\n")
+    assert book.session.run is not None
+    (one,) = check(book.ws, book.session.run.id)
+    assert one.kind is LeakKind.UNKNOWN
+
+
+def test_rows_that_repeat_anyway_are_a_coincidence(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.integers(0, 3, size=(300, 4)), columns=["a", "b", "c", "y"])
+    frame.head(200).to_csv(tmp_path / "train.csv", index=False)
+    frame.tail(100).to_csv(tmp_path / "test.csv", index=False)
+    with opened(tmp_path, {}) as book:
+        (one,) = found(book, "train, test = pd.read_csv('train.csv'), pd.read_csv('test.csv')", FIT)
+        assert (one.kind, one.certain) == (LeakKind.SHARED, False)
+        assert gated(book)[0] is Outcome.NOT_CHECKED
+
+
+def test_a_scaler_fitted_before_the_split_is_suspected(book: Book) -> None:
+    kinds = found(
+        book,
+        "rows = pd.read_csv('all.csv')\ninputs = rows[names]",
+        "scaler = StandardScaler()\nX = pd.DataFrame(scaler.fit_transform(inputs), columns=names)",
+        "train, test = train_test_split(X.assign(y=rows['y']), random_state=0)",
+        FIT,
+    )
+    suspected = [f for f in kinds if f.kind is LeakKind.BEFORE_SPLIT]
+    assert [(f.certain, f.cells) for f in suspected] == [(False, ("In [3] of book.ipynb",))]
+    outcome, why = gated(book, "model")
+    assert outcome is Outcome.NOT_CHECKED  # a suspicion refuses nothing
+    assert "'scaler' (StandardScaler) was fitted on 200 rows" in why
+
+
+def test_a_scaler_in_a_pipeline_is_not_suspected(book: Book) -> None:
+    split = "train, test = train_test_split(pd.read_csv('all.csv'), random_state=0)"
+    kinds = found(book, split, FIT.replace("Ridge()", "make_pipeline(StandardScaler(), Ridge())"))
+    assert [f.kind for f in kinds] == [LeakKind.UNKNOWN]
+
+
+def test_many_models_judged_on_one_test_set(book: Book) -> None:
+    loop = f"alpha = {{}}\n{FIT.replace('Ridge()', 'Ridge(alpha=alpha)')}"
+    reads = "train, test = pd.read_csv('train.csv'), pd.read_csv('test.csv')"
+    kinds = found(book, reads, *(loop.format(i / 7) for i in range(MANY - 1)))
+    assert LeakKind.SELECTION not in {f.kind for f in kinds}
+    kinds = found(book, reads, *(loop.format(i / 7) for i in range(MANY)))
+    one = next(f for f in kinds if f.kind is LeakKind.SELECTION)
+    assert not one.certain
+    assert f"{MANY} models were judged" in one.why
