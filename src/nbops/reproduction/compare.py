@@ -26,6 +26,7 @@ OUTSIDE = {
 """Why a cell may come out otherwise, in the words of `CellRecord.uncacheable`."""
 _WORST = (Verdict.DIFFERENT, Verdict.WITHIN, Verdict.IDENTICAL, Verdict.NOT_COMPARED)
 _INPUT = "input"
+_TABLES = ("dataframe", "arrow table", "arrow record batch")
 
 
 def compared(
@@ -65,18 +66,20 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return next((v for v in _WORST if v in there), Verdict.NOT_COMPARED)
 
 
-def first_divergence(cells: Sequence[CellComparison], then: Mapping[Key, CellRecord]) -> Divergence | None:
+def first_divergence(cells: Sequence[CellComparison], outside: Mapping[int, Iterable[str]]) -> Divergence | None:
     """The first thing that differs, in the order of the cells and of what a cell does. A changed input is a cause,
-    not a place: what it first changed is named, and the input only if it changed nothing."""
+    not a place: what it first changed is named, and the input only if it changed nothing.
+
+    `outside` says what else each cell depends on ("url", "clock", …)."""
     different = [(c, f) for c in cells for f in c.findings if f.verdict is Verdict.DIFFERENT]
     chosen = next((pair for pair in different if pair[1].what != _INPUT), None) or next(iter(different), None)
     if chosen is None:
         return None
     cell, finding = chosen
     why = finding.why
-    outside = sorted({OUTSIDE.get(o, o) for (n, _), r in then.items() if n == cell.cell for o in r.uncacheable})
-    if outside:
-        why += f" (the cell uses {', '.join(outside)})"
+    reasons = sorted({OUTSIDE.get(reason, reason) for reason in outside.get(cell.cell, ())})
+    if reasons:
+        why += f" (the cell uses {', '.join(reasons)})"
     return Divergence(cell=cell.cell, what=finding.what, name=finding.name, column=finding.column, why=why)
 
 
@@ -111,7 +114,9 @@ def _data(what: str, then: Sequence[DataUse], now: Sequence[DataUse]) -> Iterato
 
 
 def first_column(a: Fingerprint, b: Fingerprint) -> str | None:
-    """The first column of a table that is other in `b`; None where no column's name tells it."""
+    """The first column of a table that is other in `b`; None for what has no columns."""
+    if a.kind not in _TABLES or b.kind not in _TABLES:
+        return None
     there = {c.name: c for c in b.columns}
     changed = (c.name for c in a.columns if c.name and there.get(c.name) != c)
     return next(changed, None) or next((c.name for c in b.columns if c.name not in {x.name for x in a.columns}), None)

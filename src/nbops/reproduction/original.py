@@ -14,7 +14,6 @@ from nbops.core.canonical import digest
 from nbops.core.errors import CorruptArtifactError, NotebookError, UnknownNameError, UsageError
 from nbops.core.runs import CellRecord, CellStatus, Run, RunKind
 from nbops.notebook import embedded, files
-from nbops.notebook.parameters import INJECTED
 from nbops.registry import resolve
 from nbops.reproduction.cells import Key, by_cell, recorded, source_text
 from nbops.store import records, runs
@@ -198,7 +197,8 @@ def _cell(number: int, source: str, *, expected: bool) -> dict[str, Any]:
 
 
 def _cleaned(data: Mapping[str, Any], cells: Mapping[Key, CellRecord]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An executed notebook as it was before, and the parameters it was given."""
+    """An executed notebook as it was before, and the parameters it was given. The cell that papermill put in for them
+    stays in its place: papermill writes it anew."""
     new = copy.deepcopy(dict(data))
     params = (new.get("metadata", {}).pop("papermill", None) or {}).get("parameters") or {}
     failed = {number for (number, _), record in cells.items() if record.status is not CellStatus.OK}
@@ -208,8 +208,6 @@ def _cleaned(data: Mapping[str, Any], cells: Mapping[Key, CellRecord]) -> tuple[
         tags = cell.get("metadata", {}).get("tags") or []
         if "papermill-error-cell-tag" in tags:  # papermill's own word on where it failed
             continue
-        if INJECTED in tags and params:
-            continue  # it comes again, with the parameters
         if cell["cell_type"] == "code":
             ended = cell.get("execution_count") in failed and _EXPECTED not in tags
             cell["outputs"], cell["execution_count"] = [], None

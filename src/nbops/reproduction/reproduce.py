@@ -20,6 +20,7 @@ from nbops.core.reproduction import EnvironmentChange, Reproduction, Restored, V
 from nbops.core.runs import Artifact, CellRecord, CellStatus, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
 from nbops.notebook import files
+from nbops.notebook.code import reads_outside
 from nbops.notebook.files import Notebook
 from nbops.pipeline.execute import run_notebook
 from nbops.pipeline.progress import Progress
@@ -125,7 +126,7 @@ def _done(ws: Workspace, known: Original, where: Layout, rtol: float, progress: 
     result = dataclasses.replace(
         result,
         cells=cells,
-        first=first_divergence(cells, known.cells),
+        first=first_divergence(cells, _outside(known)),
         environment=_environment(known.run, run),
     )
     failed = _failed_newly(known.cells, now)
@@ -218,6 +219,18 @@ def _versions(run: Run) -> dict[str, str]:
     known = run.environment
     said = {"Python": known.get("python"), "processors": (known.get("machine") or {}).get("processors")}
     return {k: str(v) for k, v in said.items() if v} | dict(known.get("packages", {}))
+
+
+def _outside(known: Original) -> dict[int, set[str]]:
+    """What each cell depends on besides code, parameters and files, as seen when it ran and as its text says."""
+    read = Notebook(path=Path(known.place), data=known.data)
+    ran = [cell.index for cell in read.code_cells() if cell.source.strip()]
+    found: dict[int, set[str]] = {}
+    for (number, _), record in known.cells.items():
+        found.setdefault(number, set()).update(record.uncacheable)
+    for hint in reads_outside(read):
+        found.setdefault(ran.index(hint.cell) + 1, set()).add(hint.reason)
+    return found
 
 
 def _lines(data: Mapping[str, object]) -> dict[int, str]:

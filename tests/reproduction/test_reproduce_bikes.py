@@ -1,0 +1,147 @@
+"""The bikes' training, done again: the same, on changed data, without its data, from the notebook alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bike_months import months_of
+
+from nbops.core.canonical import parse
+from nbops.core.reproduction import Reproduction, Verdict
+from nbops.core.runs import RunKind
+from nbops.pipeline.execute import run_notebook
+from nbops.render.difference import difference_text
+from nbops.render.reproduction import reproduction_html, reproduction_text
+from nbops.reproduction.difference import difference
+from nbops.reproduction.reproduce import reproduce
+from nbops.store import records, runs
+from nbops.store.artifacts import digest_of
+
+
+def nbops(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from nbops.cli.main import main; main()", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def findings(result: Reproduction, verdict: Verdict) -> set[tuple[int, str, str]]:
+    return {(c.cell, f.what, f.name) for c in result.cells for f in c.findings if f.verdict is verdict}
+
+
+def test_the_training_done_again_gives_the_same_model_and_leaves_the_original_alone(bikes, tmp_path: Path) -> None:
+    mine = bikes.copy(tmp_path / "p")
+    ws = mine.ws()
+    before = {f: digest_of(f) for f in mine.root.rglob("*") if f.is_file() and ".sqlite" not in f.name}
+    done = nbops(mine.root, "reproduce", bikes.run.id[:8], "--json", "--html", "report.html")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["verdict"] == "identical"
+    same = {(c["cell"], f["what"], f["name"]) for c in answer["cells"] for f in c["findings"]}
+    # the parameters that papermill injected are cell 2
+    assert {(2, "parameter", "max_iter"), (3, "input", "data/training.parquet"), (3, "data written", "rides")} <= same
+    assert {(4, "model", "model"), (4, "metric", "mean_absolute_error"), (5, "model", "model")} <= same
+    assert {r["what"]: r["exact"] for r in answer["restored"]} == {"notebook": True, "input": True}
+    page = (mine.root / "report.html").read_text()
+    assert "identical" in page
+    assert "mean_absolute_error" in page
+
+    assert {f: digest_of(f) for f in before} == before
+    assert {f for f in mine.root.rglob("*") if f.is_file() and ".sqlite" not in f.name} - set(before) == {
+        mine.root / "report.html"
+    }
+    assert [r.id for r in runs.listed(ws.store, kinds=[RunKind.STEP])] == [bikes.run.id]
+    (check,) = runs.children(ws.store, bikes.run.id)
+    assert (check.kind, check.tags, check.detail["verdict"]) == (RunKind.CHECK, ("reproduction",), "identical")
+    assert check.id == answer["check"]
+
+
+def test_changed_data_is_named_with_the_first_variable_and_column(bikes, tmp_path: Path) -> None:
+    import pandas as pd
+
+    mine = bikes.copy(tmp_path / "p")
+    file = mine.root / "data" / "training.parquet"
+    rides = pd.read_parquet(file)
+    rides.loc[rides.index[100], "temp"] += 0.01
+    rides.to_parquet(file)
+    done = nbops(mine.root, "reproduce", bikes.run.id, "--json")
+    assert done.returncode == 4, done.stderr
+    assert "did not come out the same" in done.stderr
+    answer = json.loads(done.stdout)
+    first = answer["first"]
+    assert (first["cell"], first["column"]) == (3, "temp")
+    assert first["name"] in ("rides", "past")  # both are made in that cell
+    assert "data/training.parquet has changed since" in answer["why"]
+    assert [r["exact"] for r in answer["restored"] if r["what"] == "input"] == [False]
+    verdicts = {(c["cell"], f["name"]): f["verdict"] for c in answer["cells"] for f in c["findings"]}
+    assert verdicts[3, "month"] == "identical"  # it comes from another column
+    assert verdicts[4, "model"] == "different"
+
+
+def test_without_its_data_it_could_not_be_done(bikes, tmp_path: Path) -> None:
+    mine = bikes.copy(tmp_path / "p")
+    (mine.root / "data" / "training.parquet").unlink()
+    done = nbops(mine.root, "reproduce", bikes.run.id)
+    assert done.returncode == 1
+    assert "couldn't: the input data/training.parquet is gone, and its content was not kept" in done.stdout
+    (check,) = runs.children(mine.ws().store, bikes.run.id)
+    assert check.status == "FAILED"
+
+
+def test_an_executed_notebook_is_enough_where_there_is_no_store(bikes, tmp_path: Path) -> None:
+    mine = bikes.copy(tmp_path / "p", store=False)
+    executed = bikes.root / ".nbops" / "runs" / bikes.run.id / "train.ipynb"
+    (mine.root / "sent.ipynb").write_bytes(executed.read_bytes())
+    result = reproduce(mine.ws(), str(mine.root / "sent.ipynb"))
+    assert (result.verdict, result.run) == (Verdict.IDENTICAL, bikes.run.id)
+    assert (4, "model", "model") in findings(result, Verdict.IDENTICAL)
+    assert any("the store has no run" in note for note in result.notes)
+
+    cells = json.loads(executed.read_text())
+    code = [c for c in cells["cells"] if c["cell_type"] == "code"]
+    code[2]["source"] = ["x = 1"]
+    (mine.root / "edited.ipynb").write_text(json.dumps(cells))
+    edited = reproduce(mine.ws(), str(mine.root / "edited.ipynb"))
+    assert edited.verdict is Verdict.COULD_NOT
+    assert "was edited after it ran" in edited.why
+    for draw in (reproduction_text, reproduction_html):
+        assert "was edited after it ran" in draw(edited)
+
+
+def test_two_trainings_differ_in_what_was_changed(bikes, tmp_path: Path, data_dir: Path) -> None:
+    mine = bikes.copy(tmp_path / "p")
+    months_of(data_dir, "2011-06", "2011-07", "2011-08").to_parquet(mine.root / "data" / "training.parquet")
+    notebook = mine.root / "train.ipynb"
+    assert "random_state=0)" in notebook.read_text()
+    notebook.write_text(notebook.read_text().replace("random_state=0)", "random_state=0, max_depth=4)", 1))
+    ws = mine.ws()
+    other = run_notebook(ws, notebook, params={"max_iter": 30})
+    result = difference(ws, bikes.run.id, other.id)
+    changes = {(c.what, c.name): c for c in result.changes}
+    assert (changes["parameter", "max_iter"].a, changes["parameter", "max_iter"].b) == (20, 30)
+    assert changes["metric", "mean_absolute_error"].a != changes["metric", "mean_absolute_error"].b
+    rows = [records.of_run(ws.store, r)[2].writes for r in (bikes.run.id, other.id)]
+    counts = [next(u.fingerprint.shape[0] for u in writes if u.name == "rides") for writes in rows]
+    assert f"{counts[1] - counts[0]} rows more" in changes["data", "rides"].why
+    assert "temp" in changes["data", "rides"].why
+    assert "data/training.parquet" in {name for what, name in changes if what == "data"}
+    assert "median moved" in changes["distribution", "model: temp"].why  # it is summer
+    assert ("distribution", "model: hr") not in changes  # a day has the same hours
+    cell = changes["code", "cell [4]"]
+    assert "+model = HistGradientBoostingRegressor" in cell.detail
+    assert "max_depth=4" in cell.detail
+    assert [name for what, name in changes if what == "code"] == ["cell [2]", "cell [4]"]
+    text = difference_text(result)
+    assert "max_depth=4" in text
+    assert "model: temp" in text
+    assert difference(ws, other.id, other.id).changes == ()
+
+    shown = nbops(mine.root, "runs", "diff", bikes.run.id, other.id, "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert parse(shown.stdout)["changes"][0]["what"] == "parameter"
