@@ -81,7 +81,9 @@ def tick(
         for decision in candidates:
             if not taken(workspace, decision) and _record(workspace, decision):
                 new.append(decision)
-    due = [d for name in names for d in automation.decisions(store, name) if d.action in REMEDIES]
+    # A failed job is tried again only while its decision is the trigger's last word: an older cause has passed.
+    last = {(d.deployment, d.trigger): d for name in names for d in automation.decisions(store, name)}
+    due = [d for d in last.values() if d.action in REMEDIES]
     jobs = [job for d in due if (job := carry_out(workspace, d, progress)) is not None]
     if failures:
         raise failures[0]
