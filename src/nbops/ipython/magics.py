@@ -31,10 +31,12 @@ class NbopsMagics(Magics):
             "auto": ("auto on|off", self._auto),
             "card": ("card full|line|off", self._card),
             "diff": ("diff RUN RUN", self._diff),
+            "lineage": ("lineage NAME", self._lineage),
             "off": ("off", self._off),
             "on": ("on", self._on),
             "runs": ("runs", self._runs),
             "show": ("show [RUN]", self._show),
+            "stale": ("stale", self._stale),
         }
 
     @line_magic
@@ -50,6 +52,8 @@ class NbopsMagics(Magics):
             %nbops runs                the last runs
             %nbops show [RUN]          one run; by default the last
             %nbops diff RUN RUN        how two runs differ
+            %nbops lineage NAME        what a variable (file, model, run) came from, and what came of it
+            %nbops stale               which cells don't show what they would, run from top to bottom
         """
         try:
             words = shlex.split(line)
@@ -62,7 +66,9 @@ class NbopsMagics(Magics):
         try:
             if name not in self.commands:
                 raise UsageError(f"%nbops {name}: unknown{suggestion(name, self.commands)}\n{self._usage()}")
-            print(self.commands[name][1](rest))  # noqa: T201
+            answer = self.commands[name][1](rest)
+            if answer:
+                print(answer)  # noqa: T201
         except NbopsError as error:
             raise ShellUsageError(str(error)) from None
 
@@ -145,6 +151,34 @@ class NbopsMagics(Magics):
         if len(words) != 2:
             raise UsageError(f"%nbops diff takes two runs, got {len(words)}; '%nbops runs' lists them")
         return difference_text(difference(self._workspace(), *words))
+
+    def _lineage(self, words: list[str]) -> str:
+        from nbops.lineage.graph import lineage
+        from nbops.render.lineage import lineage_svg, lineage_text
+
+        if len(words) != 1:
+            raise UsageError(f"%nbops lineage takes one name, got {len(words)}")
+        session = open_session()
+        kernel = session.run.id if session is not None and session.run is not None else None
+        graph = lineage(self._workspace(), words[0], kernel=kernel)
+        picture = {"image/svg+xml": lineage_svg(graph), "text/plain": lineage_text(graph)}
+        self.hooks.shell.display_pub.publish(data=picture, metadata={})
+        return ""
+
+    def _stale(self, words: list[str]) -> str:
+        from nbops.lineage.stale import stale_session
+        from nbops.notebook.files import read
+        from nbops.render.lineage import stale_text
+
+        _none("stale", words)
+        session = open_session()
+        if session is None or session.run is None:
+            return "nbops: nothing has been tracked in this kernel yet"
+        book = session.notebook
+        saved = read(book) if book is not None and book.suffix == ".ipynb" and book.is_file() else None
+        found = stale_session(session.workspace, session.run.id, saved)
+        seen = "the notebook as last saved" if saved else "the cells as they ran: the notebook's file isn't known"
+        return stale_text([(f.said, f.kind.value, f.why) for f in found], seen)
 
     def _workspace(self) -> Workspace:
         from nbops.workspace import open_workspace

@@ -24,7 +24,7 @@ _SHARED = ("file:", "model:", "version:")  # content that one kernel leaves and 
 _MOST_READERS = 50
 
 
-def lineage(ws: Workspace, asked: str, *, up: bool = True, down: bool = True) -> Graph:
+def lineage(ws: Workspace, asked: str, *, up: bool = True, down: bool = True, kernel: str | None = None) -> Graph:
     """The graph around X.
 
     Parameters
@@ -33,12 +33,25 @@ def lineage(ws: Workspace, asked: str, *, up: bool = True, down: bool = True) ->
         A run's id, a file, a variable (the newest), a digest, ``models:/NAME/VERSION``, a model's name, a notebook.
     up, down : bool
         What X came from; what came of it.
+    kernel : str, optional
+        The run of a kernel whose variables are meant before all others.
 
     Raises
     ------
     UnknownNameError, AmbiguousError
     """
-    return _Walk(ws).around(resolve(ws, asked), up=up, down=down)
+    if kernel is not None and asked in names_of(ws, kernel):
+        target = Target(kind="variable", name=asked, kernel=kernel)
+    else:
+        target = resolve(ws, asked)
+    return _Walk(ws).around(target, up=up, down=down)
+
+
+def names_of(ws: Workspace, kernel: str) -> frozenset[str]:
+    """The variables that a kernel's tracked cells made or read as data."""
+    past = history(ws, kernel)
+    made = {n for e in past.executions for n in e.effects.makes - set(e.effects.imports)}
+    return past.data | made
 
 
 def around(ws: Workspace, target: Target, *, up: bool = True, down: bool = True) -> Graph:

@@ -69,13 +69,8 @@ class KernelEdges:
                 self._edge(f"model:{digest}", cell, "uses")
 
     def _read_data(self, index: int, use: DataUse) -> None:
-        node = self._data(use.name, use.fingerprint)
+        node = self._data(use.name, use.fingerprint, index)
         self._edge(node, self.cells[index], "reads")
-        digest = use.fingerprint.digest
-        for earlier in range(index - 1, -1, -1):
-            if any(w.fingerprint.digest == digest for w in self.history.executions[earlier].record.writes):
-                self._edge(self.cells[earlier], node, "writes")
-                return
 
     def _read_name(self, index: int, name: str) -> None:
         maker = self.history.maker(name, index)
@@ -93,7 +88,7 @@ class KernelEdges:
         made = self.history.executions[maker]
         written = next((u for u in made.record.writes if u.name == name and u.fingerprint.digest), None)
         if written is not None:
-            return self._data(name, written.fingerprint)
+            return self._data(name, written.fingerprint, maker + 1)
         model = next((m for m in reversed(made.record.models) if m.name == name and m.digest), None)
         if model is not None:
             return self._model(model.digest or "", name, model.type)
@@ -109,7 +104,7 @@ class KernelEdges:
         cell, record = self.cells[index], execution.record
         for use in record.writes:
             if use.fingerprint.digest is not None:
-                node = self._data(use.name, use.fingerprint)
+                node = self._data(use.name, use.fingerprint, index + 1)
                 self._edge(cell, node, "writes")
                 self.last[use.name] = node
         for model in record.models:
@@ -118,7 +113,7 @@ class KernelEdges:
                 if self._models.setdefault(model.digest, index) == index:
                     self._edge(cell, node, "fits")
                 self.last[model.name] = node
-                trained = self.data_id(model.trained_on or "")
+                trained = self.data_id(model.trained_on or "", index + 1)
                 if model.trained_on is not None and trained in self.nodes:
                     self._edge(trained, node, "fits")
         for name in sorted(execution.effects.makes - set(execution.effects.imports)):
@@ -137,16 +132,23 @@ class KernelEdges:
             self._edge(self.cells[index], node, self._how(node))
         return node
 
-    def data_id(self, digest: str) -> str:
-        """The same content in two kernels is two nodes: it went from one to the other through a file, or not at all."""
+    def data_id(self, digest: str, before: int | None = None) -> str:
+        """The node of this content as execution `before` (by default: the end) finds it: it is known by the last cell
+        that wrote it. The same content written again, or in another kernel, is another node: what was read before
+        didn't come from there."""
+        executions = self.history.executions
+        for earlier in range((len(executions) if before is None else before) - 1, -1, -1):
+            if any(w.fingerprint.digest == digest for w in executions[earlier].record.writes):
+                run, seq = executions[earlier].key
+                return f"data:{digest}@{run}/{seq}"
         return f"data:{digest}@{self.history.kernel.id}"
 
     @staticmethod
     def _how(node: str) -> str:
         return "fits" if node.startswith("model:") else "writes"
 
-    def _data(self, name: str, found: Fingerprint) -> str:
-        node = self.data_id(found.digest or "")
+    def _data(self, name: str, found: Fingerprint, before: int) -> str:
+        node = self.data_id(found.digest or "", before)
         names = [name]
         if node in self.nodes:
             names = list(dict.fromkeys([*self.nodes[node].detail["names"], name]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from nbops.core.lineage import Graph, Node, NodeKind
@@ -91,6 +91,16 @@ def lineage_svg(graph: Graph) -> str:
             )
     parts += [_box(node, *_at(place[node.id]), bold=node.id in graph.start) for node in shown]
     return "".join([*parts, "</svg>"])
+
+
+def stale_text(findings: Sequence[tuple[str, str, str]], seen: str) -> str:
+    """Findings of the state guard, a line each (cell, kind, why), under what was looked at."""
+    if not findings:
+        return f"nothing stale is known, by {seen}"
+    width = max(len(f"{cell}: {kind}") for cell, kind, _ in findings)
+    return "\n".join(
+        [f"stale, by {seen}", *(f"  {f'{cell}: {kind}'.ljust(width)}  {why}" for cell, kind, why in findings)]
+    )
 
 
 def _ends(start: list[Node], step: Callable[[str], tuple[str, ...]]) -> list[Node]:

@@ -1,0 +1,172 @@
+"""One graph over cells, data, files, models, notebooks: joined by content, within a kernel and across notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from notebook_sessions import opened
+
+from nbops.core.errors import AmbiguousError, UnknownNameError
+from nbops.core.lineage import Edge, Graph, Node, NodeKind
+from nbops.core.wire import from_json, to_json
+from nbops.lineage.graph import lineage
+from nbops.render.lineage import lineage_dot, lineage_svg, lineage_text
+from nbops.store import runs
+from nbops.workspace import Workspace
+
+MAKE = {
+    "imports": "import pandas as pd",
+    "raw": "raw = pd.DataFrame({'x': [1.0, 2, 3, 4], 'y': [2.0, 4, 6, 9]})",
+    "dead": "unused = raw.head(1)",
+    "write": "raw.to_csv('made.csv', index=False)",
+}
+TRAIN = {
+    "imports": "import pandas as pd\nfrom sklearn.linear_model import Ridge\nfrom sklearn.metrics import r2_score",
+    "alpha": "alpha = 0.5",
+    "read": "df = pd.read_csv('copied.csv')",
+    "fit": "model = Ridge(alpha=alpha).fit(df[['x']], df['y'])",
+    "judge": "pred = model.predict(df[['x']])\nscore = r2_score(df['y'], pred)",
+}
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Iterator[Workspace]:
+    """Two notebooks: one writes a file, the other reads a copy of it under another name."""
+    with opened(tmp_path, MAKE, "make.ipynb") as book:
+        book.run()
+    (tmp_path / "copied.csv").write_bytes((tmp_path / "made.csv").read_bytes())
+    with opened(tmp_path, TRAIN, "train.ipynb") as book:
+        book.run()
+        yield book.ws
+
+
+def labels(graph: Graph, kind: NodeKind) -> set[str]:
+    return {node.label for node in graph.nodes if node.kind is kind}
+
+
+def test_a_model_came_from_a_cell_of_another_notebook_through_a_file(ws: Workspace) -> None:
+    graph = lineage(ws, "model", down=False)
+    assert labels(graph, NodeKind.CELL) == {
+        "In [2] of train.ipynb", "In [3] of train.ipynb", "In [4] of train.ipynb",
+        "In [2] of make.ipynb", "In [4] of make.ipynb",
+    }  # fmt: skip
+    assert labels(graph, NodeKind.VARIABLE) == {"alpha = 0.5"}
+    assert labels(graph, NodeKind.DATA) == {"df 4×2", "raw 4×2"}
+    assert labels(graph, NodeKind.FILE) == {"copied.csv"}
+    assert labels(graph, NodeKind.NOTEBOOK) == {"make.ipynb", "train.ipynb"}
+    text = lineage_text(graph)
+    assert text.splitlines()[:2] == ["came from", "  model model: Ridge"]
+    assert "became" not in text
+
+
+def test_what_came_of_a_variable_goes_on_in_the_other_notebook(ws: Workspace) -> None:
+    graph = lineage(ws, "raw", up=False)
+    assert {"model: Ridge"} == labels(graph, NodeKind.MODEL)
+    assert "In [5] of train.ipynb" in labels(graph, NodeKind.CELL)  # judged it
+    assert "unused 1×2" in labels(graph, NodeKind.DATA)
+
+
+@pytest.mark.parametrize("asked", ["made.csv", "copied.csv"])
+def test_a_file_is_its_content_whatever_its_name(ws: Workspace, asked: str) -> None:
+    graph = lineage(ws, asked)
+    cells = labels(graph, NodeKind.CELL)
+    assert {"In [4] of make.ipynb", "In [3] of train.ipynb"} <= cells
+
+
+def test_a_notebook_a_run_and_a_digest_can_be_asked_for(ws: Workspace) -> None:
+    assert "model: Ridge" in labels(lineage(ws, "train.ipynb"), NodeKind.MODEL)
+    newest = runs.listed(ws.store)[0]
+    assert lineage(ws, newest.id[:8]).start == lineage(ws, "train.ipynb").start
+    node = next(n for n in lineage(ws, "df").nodes if n.label == "df 4×2")
+    by_digest = lineage(ws, str(node.detail["digest"])[:30])
+    assert by_digest.start == (node.id,)
+
+
+def test_a_rewritten_file_of_the_same_name_joins_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path, {"w": "with open('f.txt', 'w') as f:\n    f.write('one')"}, "a.ipynb") as book:
+        book.run()
+    (tmp_path / "f.txt").write_text("two")
+    with opened(tmp_path, {"r": "with open('f.txt') as f:\n    text = f.read()"}, "b.ipynb") as book:
+        book.run()
+        graph = lineage(book.ws, "b.ipynb")
+    assert labels(graph, NodeKind.CELL) == {"In [1] of b.ipynb"}
+
+
+def test_a_variable_joins_the_execution_that_wrote_what_was_read(tmp_path: Path) -> None:
+    cells = {"a": "import numpy as np\nx = np.arange(3)", "b": "x = x + 1", "c": "y = x * 2"}
+    with opened(tmp_path, cells) as book:
+        book.run("a", "b", "b", "c", "a")  # the last one makes what c didn't read
+        graph = lineage(book.ws, "y", down=False)
+    assert labels(graph, NodeKind.CELL) == {f"In [{i}] of book.ipynb" for i in (1, 2, 3, 4)}
+    assert "In [5] of book.ipynb" not in lineage_text(graph)
+
+
+def test_unknown_and_ambiguous_names(ws: Workspace) -> None:
+    with pytest.raises(UnknownNameError, match="'nope'"):
+        lineage(ws, "nope")
+    with pytest.raises(UnknownNameError, match="no_such"):
+        lineage(ws, "models:/no_such/1")
+    with pytest.raises(AmbiguousError, match="begins several digests"):
+        lineage(ws, "f1:blake3:")
+
+
+def test_json_holds_the_whole_graph(ws: Workspace) -> None:
+    graph = lineage(ws, "model")
+    assert from_json(Graph, to_json(graph)) == graph
+    ids = {node.id for node in graph.nodes}
+    assert all(e.source in ids and e.target in ids for e in graph.edges)
+
+
+NASTY = 'a "quoted" <script>alert(1)</script> & \\ name\nsecond line'
+
+
+def nasty() -> Graph:
+    nodes = (
+        Node(id=f"data:{NASTY}", kind=NodeKind.DATA, label=NASTY),
+        Node(id="cell:1", kind=NodeKind.CELL, label="In [1]"),
+        Node(id="data:2", kind=NodeKind.DATA, label="b"),
+    )
+    edges = (
+        Edge(source=f"data:{NASTY}", target="cell:1", kind="reads"),
+        Edge(source="cell:1", target="data:2", kind="writes"),
+        Edge(source="data:2", target="cell:1", kind="reads"),  # a cycle
+    )
+    return Graph(nodes=nodes, edges=edges, start=("data:2",))
+
+
+def test_names_are_escaped_and_cycles_end() -> None:
+    svg = lineage_svg(nasty())
+    assert "<script" not in svg
+    tree = ElementTree.fromstring(svg)
+    assert NASTY in "".join(tree.itertext())
+    dot = lineage_dot(nasty())
+    assert '\\"quoted\\"' in dot
+    assert "\\\\ name\\nsecond" in dot
+    assert lineage_text(nasty()).count("cell In [1]") == 2  # once above, once below
+
+
+def test_in_the_picture_a_node_stands_right_of_all_it_came_from(ws: Workspace) -> None:
+    graph = lineage(ws, "model")
+    tree = ElementTree.fromstring(lineage_svg(graph))
+    space = "{http://www.w3.org/2000/svg}"
+    places = {}
+    for group in tree.iter(f"{space}g"):
+        title, rect = group.find(f"{space}title"), group.find(f"{space}rect")
+        assert title is not None and rect is not None
+        places[str(title.text).partition(" ")[2]] = (int(rect.get("x", "")), int(rect.get("y", "")))
+    assert len(set(places.values())) == len(places)  # none on top of another
+    names = {n.id: n.label for n in graph.nodes}
+    for edge in graph.edges:
+        if edge.kind != "holds":
+            assert places[names[edge.source]][0] < places[names[edge.target]][0], edge
+
+
+def test_a_long_chain_is_drawn_without_recursion() -> None:
+    nodes = tuple(Node(id=f"data:{i}", kind=NodeKind.DATA, label=str(i)) for i in range(1500))
+    edges = tuple(Edge(source=f"data:{i}", target=f"data:{i + 1}", kind="writes") for i in range(1499))
+    graph = Graph(nodes=nodes, edges=edges, start=("data:1499",))
+    assert "… and more" in lineage_text(graph)
+    assert lineage_svg(graph).endswith("</svg>")
