@@ -7,17 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from bike_months import months_of
 
 from nbops.core.canonical import parse
+from nbops.core.errors import UnknownNameError
+from nbops.core.models import Field, ModelVersion, Signature
 from nbops.core.reproduction import Reproduction, Verdict
 from nbops.core.runs import RunKind
 from nbops.pipeline.execute import run_notebook
 from nbops.render.difference import difference_text
 from nbops.render.reproduction import reproduction_html, reproduction_text
 from nbops.reproduction.difference import difference
+from nbops.reproduction.original import original
 from nbops.reproduction.reproduce import reproduce
-from nbops.store import records, runs
+from nbops.store import models, records, runs
 from nbops.store.artifacts import digest_of
 
 
@@ -112,6 +116,33 @@ def test_an_executed_notebook_is_enough_where_there_is_no_store(bikes, tmp_path:
     assert "was edited after it ran" in edited.why
     for draw in (reproduction_text, reproduction_html):
         assert "was edited after it ran" in draw(edited)
+
+
+def test_a_model_version_stands_for_the_run_that_made_it(bikes, tmp_path: Path) -> None:
+    ws = bikes.copy(tmp_path / "p").ws()
+    made = records.models(ws.store, bikes.run.id)[0]
+    version = ModelVersion(
+        name="bikes",
+        number=1,
+        run=bikes.run.id,
+        artifact=made.digest or "",
+        format="skops",
+        type=made.type,
+        signature=Signature(inputs=(), output=Field(name="cnt", type="integer"), task="regression"),
+        profile=None,
+        evaluation=None,
+        metrics={},
+        libraries={},
+        created_at=bikes.run.started_at,
+        created_by="test",
+    )
+    with ws.store.transaction() as tx:
+        models.add(tx, version)
+    for name in ("models:/bikes/1", f"runs:/{bikes.run.id[:8]}/model", str(ws.root / "train.ipynb")):
+        known = original(ws, name)
+        assert (known.run_id, known.params) == (bikes.run.id, {"max_iter": 20}), name
+    with pytest.raises(UnknownNameError, match="model version"):
+        original(ws, "models:/bikes/7")
 
 
 def test_two_trainings_differ_in_what_was_changed(bikes, tmp_path: Path, data_dir: Path) -> None:

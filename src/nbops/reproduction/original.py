@@ -25,8 +25,9 @@ _EXPECTED = "raises-exception"
 @dataclass(frozen=True, kw_only=True)
 class Original:
     """`place` is the notebook's path as recorded; `folder` that of the folder it ran in, if it isn't the notebook's.
-    `data` is the notebook to execute; `cells` its records. `run` is None where the store doesn't have it and the
-    notebook's own records must do. `handovers`: what ``nbops.input`` found, {name: digest}; None: not recorded."""
+    `data` is the notebook to execute, `how` where it comes from; `cells` its records. `run` is None where the store
+    doesn't have it and the notebook's own records must do. `handovers`: what ``nbops.input`` found, {name: digest};
+    None: not recorded."""
 
     run_id: str
     run: Run | None
@@ -34,6 +35,7 @@ class Original:
     place: str
     folder: str | None = None
     data: Mapping[str, Any]
+    how: str = "as it ran, from the store"
     params: Mapping[str, Any] = field(default_factory=dict)
     cells: Mapping[Key, CellRecord]
     metric: str | None = None
@@ -107,6 +109,7 @@ def _of_notebook(ws: Workspace, path: Path) -> Original:
         data=data,
         params=params,
         cells=cells,
+        how="as the file has it, which is as it ran",
         notes=(f"the store has no run {run_id}: compared with the records in {path}; packages are not compared",),
     )
 
@@ -182,7 +185,8 @@ def _from_sources(ws: Workspace, run: Run, found: list[CellRecord], known: Mappi
         "cells": [_cell(i, text, expected=i in failing) for i, text in enumerate(texts, 1)],
     }
     place = run.notebook or "session.ipynb"
-    return Original(**known, place=place, data=data, cells=cells, notes=tuple(notes))
+    how = "its tracked cells, in the order they ran"
+    return Original(**known, place=place, data=data, how=how, cells=cells, notes=tuple(notes))
 
 
 def _cell(number: int, source: str, *, expected: bool) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _done(ws: Workspace, known: Original, where: Layout, rtol: float, progress: 
     modules, no_code = restore_modules(ws, known, where)
     handovers, told, not_kept = handed_over(ws, known)
     path, data, said = placed(where, known)
-    exactly = Restored(what="notebook", name=known.place, how="as it ran, from the store", exact=True)
+    exactly = Restored(what="notebook", name=known.place, how=known.how, exact=True)
     result = Reproduction(
         source="",
         run=known.run_id,
