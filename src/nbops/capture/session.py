@@ -32,7 +32,7 @@ from nbops.core.canonical import canonical, digest
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, CellRecord, DataUse, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
-from nbops.notebook.embedded import fit
+from nbops.notebook.embedded import fitted, payload_of
 from nbops.notebook.names import literals, names
 from nbops.store import records, runs
 from nbops.store.database import Transaction
@@ -47,11 +47,12 @@ FAILURES_TO_OFF = 3
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What became of a cell's tracking. `record` is as stored; `run` is the run it belongs to.
-    `problem` says why there is no record."""
+    `payload` is the record as a notebook carries it. `problem` says why there is no record."""
 
     record: CellRecord | None = None
     digest: str | None = None
     run: Run | None = None
+    payload: Mapping[str, Any] | None = None
     problem: str | None = None
 
     @property
@@ -311,12 +312,13 @@ class Session:
         overhead = cell.overhead_s + time.perf_counter() - ended + observed.overhead_s
         with self.workspace.store.transaction() as tx:
             full = dataclasses.replace(full, seq=records.next_seq(tx, run.id), overhead_s=round(overhead, 6))
-            record = fit(full)
+            record, form = fitted(full)
             if record is not full:  # the notebook carries the smaller one; the whole is kept as an artifact
-                record = fit(dataclasses.replace(full, artifacts=(self._detail(full), *full.artifacts)))
+                record, form = fitted(dataclasses.replace(full, artifacts=(self._detail(full), *full.artifacts)))
             beyond = [m for m in full.metrics if m.step is None and m not in record.metrics]
-            kept = records.add(tx, record, series=[*observed.series, *series, *beyond])
-            runs.set_params(tx, run.id, dict(full.params))
+            kept = records.add(tx, record, series=[*observed.series, *series, *beyond], form=form)
+            if record.params != full.params:
+                runs.set_params(tx, run.id, dict(full.params))
             session = self._session_run_after(tx, cell)
             self._close_left_open(tx)
             if run.kind is RunKind.BLOCK:
@@ -328,7 +330,7 @@ class Session:
         if session is not None:
             self.run, self._modules_seen = session, modules_seen
         self._unclosed.clear()
-        return Outcome(record=record, digest=kept, run=run)
+        return Outcome(record=record, digest=kept, run=run, payload=payload_of(form))
 
     def _source(self, cell: OpenCell) -> tuple[Artifact, ...]:
         """The cell's text, redacted, kept."""

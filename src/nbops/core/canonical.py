@@ -28,7 +28,7 @@ _SAFE = 2**53 - 1
 _TAGS = ("i:", "f:", "s:")
 
 
-def encode(value: Any, where: str = "$") -> Any:
+def encode(value: Any) -> Any:
     """Turn a value into JSON types that every JSON reader gives back unchanged.
 
     Raises
@@ -36,6 +36,22 @@ def encode(value: Any, where: str = "$") -> Any:
     NotCanonicalError
         For a type that has no canonical form, or a mapping key that is no string.
     """
+    try:
+        return _encode(value)
+    except _UnwritableError as found:
+        where = "".join(reversed(found.steps))
+        raise NotCanonicalError(f"${where}: {found.said}") from None
+
+
+class _UnwritableError(Exception):
+    """On its way out it gathers where it was met: paths of what can be written are never put together."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.said, self.steps = said, list[str]()
+
+
+def _encode(value: Any) -> Any:
     if value is None or value is True or value is False:
         return value
     kind = type(value)
@@ -46,16 +62,27 @@ def encode(value: Any, where: str = "$") -> Any:
         return value if -_SAFE <= value <= _SAFE else f"i:{value}"
     if kind is float:
         return value if math.isfinite(value) and not value.is_integer() else f"f:{value!r}"
-    if isinstance(value, Mapping):
+    if kind is dict or isinstance(value, Mapping):
         encoded = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                raise NotCanonicalError(f"{where}: the key {key!r} is no string; only string keys can be kept")
-            encoded[encode_key(key)] = encode(item, f"{where}.{key}")
+                raise _UnwritableError(f"the key {key!r} is no string; only string keys can be kept")
+            try:
+                encoded[encode_key(key)] = _encode(item)
+            except _UnwritableError as found:
+                found.steps.append(f".{key}")
+                raise
         return encoded
     if isinstance(value, (list, tuple)):
-        return [encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
-    raise NotCanonicalError(f"{where}: a {kind.__name__} has no canonical form; convert it first")
+        items: list[Any] = []
+        try:
+            for item in value:
+                items.append(_encode(item))
+        except _UnwritableError as found:
+            found.steps.append(f"[{len(items)}]")
+            raise
+        return items
+    raise _UnwritableError(f"a {kind.__name__} has no canonical form; convert it first")
 
 
 def encode_key(key: str) -> str:

@@ -15,24 +15,27 @@ from typing import Any, TypeVar
 from nbops.core import clock
 
 T = TypeVar("T")
-_PLAIN = (str, int, float, bool)
+_PLAIN = frozenset({str, int, float, bool})
 
 
 def to_json(value: Any) -> Any:
     """JSON types (floats and integers untouched: :mod:`nbops.core.canonical` writes them safely)."""
-    if value is None or type(value) in _PLAIN:  # nearly everything: a record is written within a cell's millisecond
+    kind = type(value)
+    if value is None or kind in _PLAIN:  # nearly everything: a record is written within a cell's millisecond
         return value
+    if kind is tuple or kind is list:
+        return [to_json(v) for v in value]
     if hasattr(value, "to_json"):
         return value.to_json()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if dataclasses.is_dataclass(kind):
+        return {name: to_json(getattr(value, name)) for name in _names(kind)}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, datetime):
         return clock.to_text(value)
     if isinstance(value, Mapping):
         return {str(k): to_json(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)):  # a named tuple
         return [to_json(v) for v in value]
     return value
 
@@ -41,6 +44,11 @@ def from_json(cls: type[T], data: Any) -> T:
     """The value of type `cls` that :func:`to_json` wrote."""
     result: T = _read(cls, data)
     return result
+
+
+@functools.cache
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(cls))
 
 
 @functools.cache
@@ -66,7 +74,7 @@ def _read(hint: Any, data: Any) -> Any:
             return hint.from_json(data)
         if dataclasses.is_dataclass(hint):
             hints = _hints(hint)
-            names = {f.name for f in dataclasses.fields(hint)}
+            names = _names(hint)
             return hint(**{k: _read(hints[k], v) for k, v in data.items() if k in names})
         if issubclass(hint, enum.Enum):
             return hint(data)

@@ -6,7 +6,7 @@ from typing import Any
 
 from nbops.capture.session import Outcome
 from nbops.core.runs import RunKind
-from nbops.notebook.embedded import MIME, payload_for
+from nbops.notebook.embedded import MIME
 from nbops.render.card import card_html, card_text, notice_html, notice_text
 
 LOST_CLEAR = "no card is shown: it would have carried out the cell's pending clear_output(wait=True)"
@@ -31,7 +31,7 @@ def show(shell: Any, done: Outcome, form: str, *, marked: bool) -> None:
         _publish(
             shell,
             {
-                MIME: payload_for(record),
+                MIME: done.payload,
                 "text/html": card_html(record, name=name, full=full),
                 "text/plain": card_text(record, name=name, full=full),
             },

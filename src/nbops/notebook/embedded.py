@@ -21,6 +21,7 @@ from nbops.core import canonical, wire
 from nbops.core.errors import NbopsError, NotebookError
 from nbops.core.fingerprint import Column, Fingerprint
 from nbops.core.runs import RECORD_FORMAT, CellRecord, DataUse, Metric
+from nbops.core.written import Written, written
 from nbops.notebook.files import Notebook
 
 MIME = "application/vnd.nbops.record.v1+json"
@@ -64,8 +65,12 @@ def embedded(notebook: Notebook) -> list[EmbeddedRecord]:
 
 def payload_for(record: CellRecord) -> dict[str, Any]:
     """The payload of a record, whatever its size: see :func:`fit`."""
-    encoded = canonical.encode(wire.to_json(record))
-    return {"record": encoded, "digest": canonical.digest_text(canonical.dump_encoded(encoded))}
+    return payload_of(written(record))
+
+
+def payload_of(form: Written) -> dict[str, Any]:
+    """The payload of a record that has been written."""
+    return {"record": form.encoded, "digest": form.digest}
 
 
 def check(payload: Mapping[str, Any]) -> bool:
@@ -108,7 +113,12 @@ def size(record: CellRecord) -> int:
 
 
 def fit(record: CellRecord) -> CellRecord:
-    """The record, with as little left out as its payload needs to take at most `LIMIT` bytes.
+    """The record as :func:`fitted` gives it."""
+    return fitted(record)[0]
+
+
+def fitted(record: CellRecord) -> tuple[CellRecord, Written]:
+    """The record, and its canonical form, with as little left out as its payload needs to take at most `LIMIT` bytes.
 
     Left out in this order, until it fits; a note in the record names what was:
 
@@ -120,8 +130,9 @@ def fit(record: CellRecord) -> CellRecord:
     6. all but the first 20 of every list, and of the parameters;
     7. everything but the run, the cell, its source digest, times, status and error.
     """
-    if size(record) <= LIMIT:
-        return record
+    form = written(record)
+    if _fits(form):
+        return record, form
     smaller, left_out = record, []
     for what, step in _STEPS:
         shorter = step(smaller)
@@ -131,9 +142,17 @@ def fit(record: CellRecord) -> CellRecord:
         smaller = shorter
         note = f"{LEFT_OUT_NOTE}: {'; '.join(left_out)}; the detail is in the store"
         noted = replace(smaller, notes=(*smaller.notes, note))
-        if size(noted) <= LIMIT:
-            return noted
-    return noted
+        form = written(noted)
+        if _fits(form):
+            break
+    return noted, form
+
+
+def _fits(form: Written) -> bool:
+    # nearly every record is so small that it need not be written once more to be measured
+    if form.text.isascii() and 2 * len(form.text) + 200 <= LIMIT:
+        return True
+    return len(json.dumps(payload_of(form))) <= LIMIT
 
 
 def _without_column_digests(record: CellRecord) -> CellRecord:

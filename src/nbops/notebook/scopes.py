@@ -62,6 +62,9 @@ class Walk(ast.NodeVisitor):
         for statement in statements:
             self.visit(statement)
 
+    def visit_Constant(self, _node: ast.Constant) -> None:
+        """Nothing (the base class looks for visitors of older Pythons, for each constant)."""
+
     # names ------------------------------------------------------------------------------------------------
     def owner(self, name: str) -> _Scope | None:
         """The scope a name belongs to, None for the notebook's namespace."""

@@ -31,7 +31,7 @@ def python_source(source: str) -> str:
 
 def parsed(source: str) -> ast.Module | None:
     """The syntax tree of a cell; None where it is neither Python nor IPython."""
-    tree = _tree(source)
+    tree = None if source.startswith("%%") else _tree(source)
     if tree is None and (turned := _turned(source)) != source:
         tree = _tree(turned)
     return tree

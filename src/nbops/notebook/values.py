@@ -55,7 +55,11 @@ def literals(source: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for statement in tree.body:
         try:
-            bound, walk = dict(_stated(statement)), Walk([statement])
+            bound = dict(_stated(statement))
+            if _UNKNOWN not in bound.values() and _plain(statement):
+                found |= bound
+                continue
+            walk = Walk([statement])
         except RecursionError:  # hundreds of nested expressions, as generated code has them
             return {}
         for name in walk.writes | walk.mutates | walk.deletes:
@@ -90,6 +94,11 @@ def _pairs(target: ast.expr, value: ast.expr | None) -> list[tuple[str, ast.expr
     for inner, part in zip(target.elts, parts, strict=True):
         pairs += _pairs(inner.value if isinstance(inner, ast.Starred) else inner, part)
     return pairs
+
+
+def _plain(statement: ast.stmt) -> bool:
+    """``x = …``, ``x = y = …``: with a literal on the right side, nothing else can happen in it."""
+    return isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets)
 
 
 def _stated(statement: ast.stmt) -> list[tuple[str, Any]]:

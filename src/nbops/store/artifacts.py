@@ -23,7 +23,8 @@ _CHUNK = 1 << 20
 
 
 class PendingArtifact:
-    """A file being written; `digest` and `size` are known after the ``with`` block."""
+    """A file being written; `digest` and `size` are known after the ``with`` block. Who knows the digest of what it
+    writes may set it, so that it isn't read again."""
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self.file, self.path = file, path
@@ -62,16 +63,20 @@ class ArtifactStore:
         """Write content in pieces (to ``.file``, or by other means to ``.path``); it is kept when the block
         ends without an error."""
         with self._said_plainly():
-            (self.root / "tmp").mkdir(parents=True, exist_ok=True)
             path = self.root / "tmp" / (signed(secrets.token_hex(8)) + suffix)
-            pending = PendingArtifact(path.open("wb"), path)
+            try:
+                file = path.open("wb")
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = path.open("wb")
+            pending = PendingArtifact(file, path)
             try:
                 yield pending
                 pending.file.flush()
                 if self.durable:
                     os.fsync(pending.file.fileno())
                 pending.file.close()
-                pending.digest, pending.size = digest_of(path), path.stat().st_size
+                pending.digest, pending.size = pending.digest or digest_of(path), path.stat().st_size
                 self._keep(path, pending.digest)
             finally:
                 path.unlink(missing_ok=True)  # before closing, which may fail where there is no room for the rest
@@ -85,6 +90,7 @@ class ArtifactStore:
         if not self.has(digest):
             with self.writing() as pending:
                 pending.file.write(content)
+                pending.digest = digest
         return digest
 
     def put_file(self, source: Path) -> str:
@@ -148,9 +154,12 @@ class ArtifactStore:
         final = self.path(digest)
         if final.exists():
             return
-        final.parent.mkdir(parents=True, exist_ok=True)
         path.chmod(0o444)
-        path.replace(final)
+        try:
+            path.replace(final)
+        except FileNotFoundError:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(final)
 
     @contextmanager
     def _said_plainly(self) -> Iterator[None]:

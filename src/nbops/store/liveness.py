@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
@@ -14,8 +15,16 @@ _SIGNED = re.compile(r"-(?P<pid>\d+)-(?P<started>\d*)-(?P<host>\w*)")
 
 def this_process() -> Owner:
     """The owner that stands for the calling process."""
-    pid = os.getpid()
+    return _process(os.getpid())
+
+
+@functools.cache
+def _process(pid: int) -> Owner:
     return Owner(host=platform.node(), pid=pid, started=_started(pid) or "", boot=_boot())
+
+
+if hasattr(os, "register_at_fork"):  # a child may get the number that an ancestor had
+    os.register_at_fork(after_in_child=_process.cache_clear)
 
 
 def alive(owner: Owner) -> bool:

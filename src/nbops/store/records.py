@@ -6,17 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from nbops.core import wire
-from nbops.core.canonical import canonical, digest_text, parse
+from nbops.core.canonical import canonical, parse
 from nbops.core.runs import Artifact, CellRecord, Metric, ModelUse
+from nbops.core.written import Written, written
 from nbops.store import runs
 from nbops.store.database import Reader, Transaction
 
 
-def add(tx: Transaction, record: CellRecord, *, series: Iterable[Metric] = ()) -> str:
+def add(tx: Transaction, record: CellRecord, *, series: Iterable[Metric] = (), form: Written | None = None) -> str:
     """Keep a record with its projections; return its digest. `series` are the metric values by step,
-    of which the record itself holds the last of each name only."""
-    body = canonical(wire.to_json(record))
-    digest = digest_text(body)
+    of which the record itself holds the last of each name only; `form` is the record's own, if it is written
+    already."""
+    form = form or written(record)
     key = {"run": record.run, "seq": record.seq}
     tx.write(
         "INSERT INTO records (run, seq, cell_id, source, digest, body)"
@@ -24,8 +25,8 @@ def add(tx: Transaction, record: CellRecord, *, series: Iterable[Metric] = ()) -
         **key,
         cell_id=record.cell_id,
         source=record.source,
-        digest=digest,
-        body=body,
+        digest=form.digest,
+        body=form.text,
     )
     runs.set_params(tx, record.run, dict(record.params))
     add_metrics(tx, record.run, record.seq, [*series, *(m for m in record.metrics if m.step is None)])
@@ -42,7 +43,7 @@ def add(tx: Transaction, record: CellRecord, *, series: Iterable[Metric] = ()) -
     for artifact in record.artifacts:
         add_artifact(tx, record.run, record.seq, artifact)
     tx.event("record", f"{record.run}/{record.seq}", record.status)
-    return digest
+    return form.digest
 
 
 def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric]) -> None:
