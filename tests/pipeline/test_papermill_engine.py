@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,36 @@ def test_outputs_are_those_of_plain_papermill(project):
     assert len(found) == len(CELLS)  # one more for the injected parameters, one less for the cell never reached
     assert found[-1].status == "error"
     assert len(records.artifacts(ws.store, run.id, "notebook")) == 1
+
+
+def test_a_store_that_cannot_be_used_costs_the_tracking_not_the_run(project):
+    source = str(project.notebook("a.ipynb", "1 + 1"))
+    ws = project.ws()
+    with ws.store.transaction():
+        pass
+    ws.store.close()
+    with sqlite3.connect(ws.store.path) as connection:
+        connection.execute("PRAGMA user_version = 9999")
+    connection.close()
+    out = project.root / "out.ipynb"
+    done = papermill("--engine", "nbops", source, str(out))
+    assert done.returncode == 0, done.stderr
+    assert "step ran untracked" in done.stderr
+    assert "schema version 9999" in done.stderr
+    assert outputs(out)[0][2][0]["data"]["text/plain"] == ["2"]
+
+
+def test_the_kept_notebook_has_no_secrets_and_the_users_file_is_as_papermill_writes_it(project):
+    cells = ("# parameters\npassword = ''", "print(f'postgres://ann:{password}@db/x')", "raise ValueError(password)")
+    source = str(project.notebook("a.ipynb", *cells))
+    out = project.root / "out.ipynb"
+    papermill("--engine", "nbops", source, str(out), "-p", "password", "hunter2-hunter2-X9")
+    assert "hunter2-hunter2-X9" in out.read_text()
+    ws = project.ws()
+    (run,) = runs.listed(ws.store)
+    (kept,) = records.artifacts(ws.store, run.id, "notebook")
+    text = ws.artifacts.read_bytes(kept.digest).decode()
+    assert "[redacted]" in text
+    assert "hunter2" not in json.loads(text)["cells"][1]["source"][0]
+    assert "postgres://ann:hunter2" not in text
+    assert "hunter2" not in json.dumps(json.loads(text)["metadata"]["papermill"]["parameters"])

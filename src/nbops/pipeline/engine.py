@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nbops.core.errors import ExecutionError
-from nbops.core.redaction import redact_text
+from nbops.core.errors import ExecutionError, NbopsError, StoreError
+from nbops.core.redaction import redact, redact_text
 from nbops.core.runs import Artifact, RunStatus
 from nbops.notebook import files
 from nbops.pipeline.failures import first_failure
@@ -78,7 +78,14 @@ class NbopsEngine:
         from nbops.pipeline.kernel_session import Execution, execute
 
         params = nb.metadata.get("papermill", {}).get("parameters") or {}
-        step = step or _unasked(input_path, params, require_tracking)
+        if step is None:
+            try:
+                step = _unasked(input_path, params, require_tracking)
+            except NbopsError as problem:
+                if require_tracking:
+                    raise
+                log.warning("step ran untracked: %s", problem)
+                return _as_papermill(nb, kernel_name, output_path, input_path=input_path, **kwargs)
         execution = Execution(nb, step=step, output_path=output_path, **kwargs)
         execution.notebook_start()
         status: RunStatus = RunStatus.FAILED
@@ -103,10 +110,21 @@ class NbopsEngine:
                 detail["executed"] = relative(step.workspace, Path(written)) if "://" not in str(written) else written
             if execution.sentence:
                 detail["tracking"] = execution.sentence
-            close_step(step.workspace, step.run.id, status, error=error, detail=detail, artifacts=_kept(step, nb))
+            try:
+                kept = _kept(step, nb)
+            except (StoreError, OSError) as problem:
+                kept, detail["not kept"] = [], str(problem)
+            close_step(step.workspace, step.run.id, status, error=error, detail=detail, artifacts=kept)
         if execution.sentence:
             log.warning("%s: %s", step.run.notebook, execution.sentence)
         return execution.nb
+
+
+def _as_papermill(nb: Any, kernel_name: str, output_path: str | None, **kwargs: Any) -> Any:
+    """Execute as papermill's own engine does."""
+    from papermill.engines import NBClientEngine
+
+    return NBClientEngine.execute_notebook(nb, kernel_name, output_path, **kwargs)
 
 
 def _unasked(input_path: Any, params: Mapping[str, Any], require_tracking: bool) -> StepContext:
@@ -144,8 +162,9 @@ def _environment(step: StepContext) -> dict[str, str]:
 
 
 def _kept(step: StepContext, nb: Any) -> list[Artifact]:
-    """The executed notebook, kept by content: also of a step that failed."""
-    content = files.as_bytes(nb)
+    """The executed notebook, kept by content: also of a step that failed. The file itself is as papermill writes it;
+    in what the store keeps of it, what looks like a secret is replaced."""
+    content = files.as_bytes(_redacted(nb))
     return [
         Artifact(
             name=step.notebook.name,
@@ -155,6 +174,24 @@ def _kept(step: StepContext, nb: Any) -> list[Artifact]:
             media="application/x-ipynb+json",
         )
     ]
+
+
+def _redacted(nb: Any) -> Any:
+    """A copy without secrets in parameters, sources and texts put out."""
+    plain = json.loads(json.dumps(nb))
+    papermill = plain.get("metadata", {}).get("papermill", {})
+    if "parameters" in papermill:
+        papermill["parameters"] = redact(papermill["parameters"])
+    for cell in plain["cells"]:
+        cell["source"] = redact_text("".join(cell["source"]))
+        for output in cell.get("outputs", ()):
+            texts = output.get("data", output)  # a stream, an error: their own fields
+            for key in ("text", "text/plain", "evalue"):
+                if key in texts:
+                    texts[key] = redact_text("".join(texts[key]))
+            if "traceback" in output:
+                output["traceback"] = [redact_text(line) for line in output["traceback"]]
+    return plain
 
 
 def _sentence(problem: Exception) -> str:
