@@ -18,6 +18,7 @@ from nbops.core.fingerprint import Column, Fingerprint
 from nbops.core.runs import Artifact, CellRecord, CellStatus, DataUse, FileUse, Metric, ModelUse
 from nbops.notebook import embedded
 from nbops.notebook.files import Notebook
+from needs import missing
 
 
 def fingerprint(columns: int, name: str = "column") -> Fingerprint:
@@ -85,7 +86,7 @@ def test_a_payload_survives_a_javascript_round_trip(params: dict[str, Any]) -> N
 def test_a_payload_survives_a_real_javascript_engine() -> None:
     node = shutil.which("node")
     if node is None:
-        pytest.skip("SKIPPED, NOT CHECKED: node is missing")
+        missing("Node")
     payload = embedded.payload_for(RICH)
     turn = "let t='';process.stdin.on('data',d=>t+=d).on('end',()=>console.log(JSON.stringify(JSON.parse(t),null,1)))"
     done = subprocess.run([node, "-e", turn], input=json.dumps(payload), capture_output=True, text=True, check=True)
