@@ -84,6 +84,18 @@ def test_the_very_training_rows_under_another_index(book: Book) -> None:
     assert gated(book)[0] is Outcome.FAILED
 
 
+def test_the_same_inputs_with_fresh_targets_are_not_proved_to_be_the_same_rows(book: Book) -> None:
+    cells = ("train = pd.read_csv('train.csv')\ninputs = train[names]", "test = train.assign(y=train['y'] + 1)")
+    (one,) = found(
+        book,
+        *cells,
+        FIT.replace("train[names]", "inputs").replace("test[names]", "test[names].set_axis(train.index + 7)"),
+    )
+    assert (one.kind, one.certain) == (LeakKind.SAME, False)
+    assert "targets may be others" in one.why
+    assert gated(book)[0] is Outcome.NOT_CHECKED
+
+
 def test_a_shuffled_split_and_a_changed_file_are_not_checkable(book: Book) -> None:
     (one,) = found(book, "train, test = train_test_split(pd.read_csv('all.csv'), random_state=0)", FIT)
     assert (one.kind, one.certain, one.leak) == (LeakKind.UNKNOWN, False, False)

@@ -152,7 +152,7 @@ def _firmly(tree: ast.Module) -> set[str]:
         walk = Walk([statement])
         found |= (walk.reads | walk.mutates) - bound
         bound |= walk.writes
-    return found - {n for n in bound if n not in Walk(tree.body).reads}
+    return found
 
 
 def _states(text: str, looked: _Look, imports: Mapping[str, str]) -> tuple[set[str], set[str]]:

@@ -92,8 +92,10 @@ def _rows(ws: Workspace, past: History, use: ModelUse, judged: pd.DataFrame) -> 
     """Is an evaluation row among the training rows?"""
     cells = _cells(past, use)
     if _same_frame(past, use, judged):
-        why = f"{use.name!r} was judged on the very rows it was trained on ({len(judged):,})"
-        return Finding(kind=LeakKind.SAME, model=use.name, certain=True, cells=cells, why=why)
+        certain = _same_profile(ws, use, judged)
+        doubt = "" if certain else "; their targets may be others, which isn't recorded"
+        why = f"{use.name!r} was judged on the very inputs it was trained on ({len(judged):,} rows){doubt}"
+        return Finding(kind=LeakKind.SAME, model=use.name, certain=certain, cells=cells, why=why)
     trained = training_rows(ws, past, use, judged)
     if trained is None:
         return _unknown(
@@ -149,6 +151,18 @@ def _same_frame(past: History, use: ModelUse, judged: pd.DataFrame) -> bool:
         return False
     theirs = {c.name: c.digest for c in known.columns}
     return all(c.digest and theirs.get(c.name) == c.digest for c in mine.columns)
+
+
+def _same_profile(ws: Workspace, use: ModelUse, judged: pd.DataFrame) -> bool:
+    """Have the judged rows, the target included, the profile that was taken at the fit?"""
+    from nbops.profiles.profiler import profile_table
+
+    if use.profile is None:
+        return False
+    try:
+        return ws.artifacts.read_bytes(use.profile) == profile_table(judged).to_bytes()
+    except NbopsError:
+        return False
 
 
 def _before_split(ws: Workspace, past: History, use: ModelUse, n_judged: int) -> Iterator[Finding]:

@@ -161,8 +161,17 @@ def _columns(graph: Graph, shown: list[str]) -> dict[str, int]:
                     column[edge.target] = wanted
                     moved = True
         if not moved:
-            return column
+            return _beside_what_follows(graph, column)
     return _columns_by_breadth(graph, shown)
+
+
+def _beside_what_follows(graph: Graph, column: dict[str, int]) -> dict[str, int]:
+    """Each node as far right as what came of it allows: a parameter stands by the cell that used it."""
+    for node in sorted(column, key=lambda n: -column[n]):
+        after = [column[a] for a in graph.after(node) if a in column and a != node]
+        if after:
+            column[node] = max(column[node], min(after) - 1)
+    return column
 
 
 def _columns_by_breadth(graph: Graph, shown: list[str]) -> dict[str, int]:
