@@ -57,7 +57,10 @@ def smallest(held: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.ui
         if len(held) == K:
             part = part[part < held[-1]]
         if len(part):
-            held = np.union1d(held, part)[:K]
+            both = np.sort(np.concatenate([held, part]))  # np.unique would hash: ten times as slow here
+            first = np.ones(len(both), dtype=bool)
+            np.not_equal(both[1:], both[:-1], out=first[1:])
+            held = both[first][:K]
     return held
 
 

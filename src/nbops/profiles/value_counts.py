@@ -55,13 +55,18 @@ class ValueCounts:
         if len(values) > LIMIT:
             self.complete = False
             if not self.keep_frequent:
-                self.values, self.counts = None, np.empty(0, dtype=np.int64)
+                self.give_up()
                 return
             off = int(np.partition(counts, len(counts) - LIMIT - 1)[len(counts) - LIMIT - 1])
             kept = counts > off
             values, counts = values.filter(pa.array(kept)), counts[kept] - off
             self.undercount += off
         self.values, self.counts = values, counts
+
+    def give_up(self) -> None:
+        """Too many different values: hold none."""
+        self.complete = False
+        self.values, self.counts = None, self.counts[:0]
 
     def merge(self, values: pa.Array, counts: NDArray[np.int64], *, complete: bool, undercount: int) -> None:
         """Add what another counter holds."""
