@@ -108,11 +108,19 @@ class _AuditHook:
         self.current = current
         if not self.added and current is not None:
             self.added = True
-            sys.addaudithook(self.hear)
+            wanted, hear = _EVENTS, self.hear
+
+            # Asked at every event of the process, each assignment of a `__code__` included: a plain function that looks
+            # at the event first takes a third of what a bound method takes. What it names must outlive the module.
+            def hook(event: str, args: tuple[Any, ...]) -> None:
+                if event in wanted:
+                    hear(event, args)
+
+            sys.addaudithook(hook)
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
         current = self.current
-        if current is None or current.watch is None or event not in _EVENTS or not current.watch.mine:
+        if current is None or current.watch is None or not current.watch.mine:
             return
         watch = current.watch
         watch.busy = True
