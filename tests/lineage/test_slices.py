@@ -135,6 +135,27 @@ def test_a_figure_brings_the_cells_that_drew_on_it(book: Book) -> None:
     assert kept(slice_of(book.ws, "fig")) == ["imports", "data", "figure", "line", "title"]
 
 
+def test_what_a_function_reads_is_what_there_is_when_it_is_called(book: Book) -> None:
+    cells = {
+        "imports": "import pandas as pd",
+        "begin": "df = pd.DataFrame({'a': [1.0]})\nconfig = {'k': 1}",
+        "define": "def clean(frame):\n    return frame * config['k']\n"
+        "class Maker:\n    def go(self):\n        return clean(df)",
+        "maker": "maker = Maker()",
+        "double": "df = df * 2",
+        "later": "config['k'] = 3",
+        "dead": "config2 = {'k': 9}",
+        "go": "out = maker.go()",
+        "after": "config['k'] = 0",
+    }
+    run_cells(book, cells)
+    found = slice_of(book.ws, "out")
+    assert kept(found) == ["imports", "begin", "define", "maker", "double", "later", "go"]
+    run = book.session.run
+    assert run is not None
+    assert executed(book.ws, found, book.path.parent, "out") == digests(book.ws, run.id, "out")
+
+
 def test_a_file_written_by_a_cell_and_read_by_another_joins_them(book: Book) -> None:
     cells = {
         "imports": "import pandas as pd",

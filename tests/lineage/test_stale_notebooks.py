@@ -168,6 +168,13 @@ def test_loop_variables_and_imports_used_again_further_down_are_no_findings(book
     assert said(both(book)) == [(3, "counts")]
 
 
+def test_a_function_above_that_reads_a_name_made_below_is_no_finding(book: Book) -> None:
+    book.cells = {"f": "import numpy as np\ndef f():\n    return x + 1", "x": "x = np.arange(3)", "call": "y = f()"}
+    book.run()
+    book.run()
+    assert both(book) == ()
+
+
 def test_a_failed_cell_binds_nothing_that_it_did_not_come_to(book: Book) -> None:
     book.cells = {"a": "x = 1", "b": "raise ValueError\nx = 2", "c": "y = x"}
     book.run()

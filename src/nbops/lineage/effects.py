@@ -56,7 +56,8 @@ class Effects:
     bound them itself; `binds` those it may give another object, `surely` those
     it certainly does; `changes` those whose object it changes, or may change, in place. `values` are the names
     whose value is recorded (data by digest, parameters), so that its being the same can be told. `holds` pairs names
-    where one's object may be part of the other's. `opaque`: the text tells nothing."""
+    where one's object may be part of the other's. `late` maps a function, lambda or class that it defines to the names
+    that are read when it is called. `opaque`: the text tells nothing."""
 
     needs: frozenset[str] = frozenset()
     firmly: frozenset[str] = frozenset()
@@ -66,8 +67,13 @@ class Effects:
     deletes: frozenset[str] = frozenset()
     imports: Mapping[str, str] = field(default_factory=dict)
     holds: tuple[tuple[str, str], ...] = ()
-    functions: frozenset[str] = frozenset()
+    late: Mapping[str, frozenset[str]] = field(default_factory=dict)
     opaque: bool = False
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The functions and classes it defines."""
+        return frozenset(self.late)
 
     @property
     def makes(self) -> frozenset[str]:
@@ -134,7 +140,7 @@ def effects(text: str | None, record: CellRecord | None, known: Mapping[str, str
             for a, b, plain in looked.holds
             if not {a, b} & (set(imports) | scalars) and (plain or not {a, b} & (data | recorded | set(read)))
         ),
-        functions=frozenset(looked.functions),
+        late=_late(tree),
         opaque=bool(looked.opaque or said.star_imports),
     )
 
@@ -145,14 +151,39 @@ def _surely_bound_first(said: Names) -> frozenset[str]:
 
 
 def _firmly(tree: ast.Module) -> set[str]:
-    """Names read by a statement before which no other one can have bound them."""
+    """Names read by a statement before which no other one can have bound them. A definition reads nothing yet."""
     found: set[str] = set()
     bound: set[str] = set()
     for statement in tree.body:
         walk = Walk([statement])
-        found |= (walk.reads | walk.mutates) - bound
+        if not isinstance(statement, _DEFINITIONS):
+            found |= (walk.reads | walk.mutates) - bound
         bound |= walk.writes
     return found
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _late(tree: ast.Module) -> dict[str, frozenset[str]]:
+    """What the functions, lambdas and classes of a cell read when they are called."""
+    known = Walk(tree.body).later
+    late: dict[str, frozenset[str]] = {name: frozenset(needs) for name, needs in known.items()}
+    for node in ast.walk(tree):
+        if isinstance(node, _DEFINITIONS) and node.name not in late:
+            late[node.name] = _read_inside(node)
+        elif isinstance(node, ast.Assign):
+            inside = [_read_inside(n) for n in ast.walk(node.value) if isinstance(n, ast.Lambda)]
+            names = [t.id for t in node.targets if isinstance(t, ast.Name)]
+            late |= {name: frozenset().union(*inside) for name in names if inside}
+    return late
+
+
+def _read_inside(node: ast.AST) -> frozenset[str]:
+    """The names that a definition's body reads and doesn't bind."""
+    own = {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+    own |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in own)
 
 
 def _states(text: str, looked: _Look, imports: Mapping[str, str]) -> tuple[set[str], set[str]]:
@@ -184,7 +215,6 @@ class _Look:
         self.imports = imports
         self.called_on: set[str] = set()
         self.holds: list[tuple[str, str, bool]] = []
-        self.functions: set[str] = set()
         self.seeds = self.settings = self.opaque = False
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
@@ -194,8 +224,6 @@ class _Look:
             elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
                 targets: list[ast.expr] = [*node.targets] if isinstance(node, ast.Assign) else [node.target]
                 self._assigned(targets, node.value)
-            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                self.functions.add(node.name)
 
     def _dotted(self, node: ast.expr) -> str:
         """``numpy.random.seed`` of ``np.random.seed``; empty for what doesn't start at a name."""

@@ -70,6 +70,31 @@ class History:
         """The index of the last execution before index `before` that gave `name` what it then was."""
         return next((i for i in range(before - 1, -1, -1) if name in self.executions[i].effects.makes), None)
 
+    def late(self, names: Iterable[str], before: int) -> frozenset[str]:
+        """What calling any of these, as they were before index `before`, may read: functions read their names when they
+        are called, and so do objects made by a cell that used such functions."""
+        found: set[str] = set()
+        seen: set[str] = set()
+        left = list(names)
+        while left:
+            name = left.pop()
+            maker = self.maker(name, before) if name not in seen else None
+            seen.add(name)
+            if maker is None:
+                continue
+            made = self.executions[maker]
+            if name in made.effects.late:
+                found |= made.effects.late[name]
+                left += made.effects.late[name]
+            elif name not in made.effects.imports and made.wrote(name) is None and name not in made.record.params:
+                used = made.effects.needs | made.effects.functions
+                left += [n for n in used if n not in seen and self._is_function(n, before)]
+        return frozenset(found)
+
+    def _is_function(self, name: str, before: int) -> bool:
+        maker = self.maker(name, before)
+        return maker is not None and name in self.executions[maker].effects.late
+
 
 def history(ws: Workspace, run_id: str) -> History:
     """What ran in the kernel that a run belongs to.

@@ -111,15 +111,20 @@ def needed(past: History, start: Iterable[int]) -> tuple[set[int], list[str]]:
             kept.add(i)
             for name in done.surely:
                 wanted.pop(name, None)
-            wanted.update(dict.fromkeys(done.needs, execution.said))
+            wanted.update(dict.fromkeys(done.needs | past.late(done.needs | done.functions, i + 1), execution.said))
             paths |= {f.path for f in execution.record.files if f.mode == "read"}
         for between, sentence in _changed_unseen(past, kept, partners):
             kept |= between
             unseen = list(dict.fromkeys([*unseen, sentence]))
         if kept == before:
             break
-    left = {n: who for n, who in wanted.items() if not n.startswith("<") and not hasattr(builtins, n)}
-    notes = [f"{who} needs {name!r}, which no tracked cell made" for name, who in sorted(left.items())]
+    notes = []
+    if not any(executions[i].effects.opaque for i in kept):  # else they may be from there
+        own = {executions[i].said: executions[i].effects.binds for i in kept}
+        left = {
+            n: w for n, w in wanted.items() if not n.startswith("<") and not hasattr(builtins, n) and n not in own[w]
+        }
+        notes = [f"{who} needs {name!r}, which no tracked cell made" for name, who in sorted(left.items())]
     notes += [
         f"{executions[i].said} does more than its text tells" for i in sorted(kept) if executions[i].effects.opaque
     ]

@@ -213,11 +213,15 @@ def _findings(shown: list[_Shown], past: History | None, untrue: set[int | None]
 def _inputs(cell: _Shown, past: History | None) -> list[str]:
     """The names whose value from before the cell certainly read."""
     execution = past.executions[cell.at] if past is not None and cell.at is not None else None
+    later = frozenset().union(*cell.effects.late.values())  # read when its functions are called, not yet
     return [
         name
         for name in sorted(cell.effects.needs)
         if not name.startswith("<")
-        and (name in cell.effects.firmly or (execution is not None and execution.read(name) is not None))
+        and (
+            name in cell.effects.firmly
+            or (execution is not None and execution.read(name) is not None and name not in later)
+        )
     ]
 
 
