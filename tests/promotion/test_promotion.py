@@ -25,11 +25,12 @@ from nbops.core.errors import (
 )
 from nbops.core.models import Action, Outcome, Promotion
 from nbops.core.runs import Run
-from nbops.promotion.deploy import deploy, serving
+from nbops.promotion.deploy import deploy
 from nbops.promotion.judge import ORDER
 from nbops.promotion.promote import promote
 from nbops.promotion.reference import reference
 from nbops.registry.loading import load_version
+from nbops.registry.serving import serving
 from nbops.store import deployments, models, records
 from nbops.workspace import Workspace
 

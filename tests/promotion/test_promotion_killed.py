@@ -12,9 +12,9 @@ from sklearn.linear_model import Ridge
 from kill_points import killed_everywhere
 from nbops.core.errors import RefusedError
 from nbops.core.models import Action
-from nbops.promotion.deploy import serving
 from nbops.promotion.promote import promote
 from nbops.promotion.rollback import rollback
+from nbops.registry.serving import serving
 from nbops.store import deployments, models
 from nbops.workspace import Workspace
 

@@ -10,9 +10,10 @@ from sklearn.linear_model import Ridge
 
 from nbops.core.errors import CorruptArtifactError, RefusedError, UnknownNameError, UsageError
 from nbops.core.models import Action
-from nbops.promotion.deploy import deploy, serving
+from nbops.promotion.deploy import deploy
 from nbops.promotion.promote import promote
 from nbops.promotion.rollback import rollback
+from nbops.registry.serving import serving
 from nbops.store import models
 from nbops.workspace import Workspace
 

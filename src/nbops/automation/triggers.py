@@ -29,8 +29,8 @@ from nbops.core.deployments import Deployment, Severity
 from nbops.core.errors import SettingsError
 from nbops.core.ids import new_id
 from nbops.metrics.known import as_error
-from nbops.promotion.deploy import serving
 from nbops.promotion.reference import reference
+from nbops.registry.serving import serving
 from nbops.store import automation, deployments
 from nbops.workspace import Workspace
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nbops.core.deployments import Deployment
 from nbops.core.errors import UnknownNameError, UsageError
-from nbops.core.models import ModelVersion
 from nbops.store import deployments, models
 from nbops.workspace import Workspace
 
@@ -58,22 +57,3 @@ def deploy(ws: Workspace, name: str, model: str, *, alias: str | None = None, ve
         )
         deployments.save(tx, made)
     return made
-
-
-def serving(ws: Workspace, deployment: Deployment | str) -> ModelVersion:
-    """The version a deployment serves now.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such deployment, or its alias stands for nothing.
-    """
-    there = deployments.get(ws.store, deployment) if isinstance(deployment, str) else deployment
-    if there.alias is None:
-        return models.get(ws.store, there.model, there.version or 0)
-    found = models.aliased(ws.store, there.model, there.alias)
-    if found is None:
-        raise UnknownNameError(
-            f"alias of the model {there.model!r}", there.alias, models.aliases(ws.store, there.model)
-        )
-    return found

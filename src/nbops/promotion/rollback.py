@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbops.core.errors import StoreLockedError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.models import Action, Promotion
-from nbops.promotion.deploy import serving
+from nbops.registry.serving import serving
 from nbops.store import deployments, models
 from nbops.workspace import Workspace
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from nbops.core.canonical import digest
 from nbops.core.deployments import Deployment, Scoring
-from nbops.core.errors import InputDataError, SettingsError, StoreError, UnknownNameError
+from nbops.core.errors import InputDataError, SettingsError, StoreError
 from nbops.core.ids import new_id
 from nbops.core.models import ModelVersion
 from nbops.core.redaction import redact_text
@@ -37,14 +37,14 @@ from nbops.monitor.drift import PREDICTION_REFERENCE
 from nbops.monitor.predictions import OWN_COLUMNS, id_prefix, profile_name
 from nbops.profiles.profile import Profile
 from nbops.profiles.profiler import Profiler
+from nbops.registry.serving import serving
 from nbops.scoring import output_folder
 from nbops.scoring.prediction import predict
 from nbops.scoring.quarantine import FILE as QUARANTINE
 from nbops.scoring.screening import contract_of
 from nbops.scoring.stream import Streamed, Task, stream
-from nbops.store import deployments, models, records, runs
+from nbops.store import deployments, records, runs
 from nbops.store.artifacts import digest_of
-from nbops.store.database import Reader
 from nbops.store.liveness import this_process
 from nbops.workspace import Workspace, relative
 
@@ -94,7 +94,7 @@ def score(
         If the result can't be kept.
     """
     deployment = deployments.get(ws.store, deployment_name)
-    version = serving(ws.store, deployment)
+    version = serving(ws, deployment)
     files = datafiles.find_files(inputs)
     before = [_state(file) for file in files]
     content = input_digest(files)
@@ -152,26 +152,6 @@ def score(
     except BaseException as error:
         _failed(ws, run, error)
         raise
-
-
-def serving(reader: Reader, deployment: Deployment) -> ModelVersion:
-    """The version a deployment serves now: the pinned one, else the one its alias stands for.
-
-    Raises
-    ------
-    UnknownNameError
-        If its alias stands for no version.
-    """
-    if deployment.version is not None:
-        return models.get(reader, deployment.model, deployment.version)
-    version = models.aliased(reader, deployment.model, deployment.alias or "")
-    if version is None:
-        raise UnknownNameError(
-            "model version",
-            f"{deployment.model}@{deployment.alias}",
-            hint=f"nothing serves {deployment.name!r} yet; 'nbops promote' a model to it",
-        )
-    return version
 
 
 def input_digest(files: Sequence[Path]) -> str:
