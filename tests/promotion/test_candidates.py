@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fitted_runs import X, Y, bad, good, run_with, use, workspace
 from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 
 from nbops.core.errors import AmbiguousError, NotebookError, UnknownNameError, UsageError
 from nbops.core.runs import RunKind, RunStatus
@@ -95,3 +96,9 @@ def test_runs_that_give_none(ws: Workspace) -> None:
     lost = dataclasses.replace(use(ws, good()), digest=None, reason="too large")
     with pytest.raises(UsageError, match="was not kept: too large"):
         find(ws, run_with(ws, (lost,)).id)
+
+
+def test_a_scaler_beside_a_model_is_no_candidate(ws: Workspace) -> None:
+    scaler = dataclasses.replace(use(ws, StandardScaler().fit(X), name="scaler", rows=None), signature=None)
+    run = run_with(ws, (scaler, use(ws, good(), name="ridge")))
+    assert find(ws, run.id).model.name == "ridge"

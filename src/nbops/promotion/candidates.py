@@ -112,6 +112,9 @@ def _models(ws: Workspace, family: list[Run]) -> list[tuple[Run, ModelUse]]:
             latest[use.name] = (run, use)
     if any(use.logged for _, use in latest.values()):
         latest = {name: pair for name, pair in latest.items() if pair[1].logged}
+    # A scaler fitted by itself predicts nothing: it has no signature, and is no candidate beside a model that has.
+    if any(use.signature for _, use in latest.values()):
+        latest = {name: pair for name, pair in latest.items() if pair[1].signature}
     return list(latest.values())
 
 
