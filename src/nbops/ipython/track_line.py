@@ -6,6 +6,7 @@ can't be read is left in place; the magic of the same name then says what is wro
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ def parse(arguments: str) -> TrackLine:
     return TrackLine(name=names[0] if names else None, tags=tuple(tags))
 
 
+@functools.lru_cache(maxsize=8)  # asked before and after each cell
 def track_line(source: str) -> TrackLine | None:
     """The cell's ``%%track`` line, None if it has none, an unreadable one, or nothing below it."""
     lines = source.splitlines()

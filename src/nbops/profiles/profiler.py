@@ -120,9 +120,9 @@ def to_table(table: Any) -> pa.Table:
         return pa.Table.from_batches([table])
     if hasattr(table, "columns") and hasattr(table, "items"):  # a DataFrame, of one block a column
         columns = []
-        for position, name in enumerate(table.columns):
+        for name, column in table.items():
             try:
-                columns.append((str(name), pa.Array.from_pandas(table.iloc[:, position])))
+                columns.append((str(name), pa.Array.from_pandas(column)))
             except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
                 raise InputDataError(f"column {str(name)!r} mixes types ({error}); give it one type") from error
         return pa.Table.from_arrays([c for _, c in columns], names=[n for n, _ in columns])
