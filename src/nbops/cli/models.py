@@ -49,6 +49,7 @@ def promote(
         from nbops.cli.progress import steps
 
         source = run_notebook(ws, Path(source), progress=steps()).id
+    began = ws.clock.now()
     try:
         done = promote_(
             ws,
@@ -66,14 +67,16 @@ def promote(
         if refused is not None:
             show(refused, lambda: gates_text(refused.results), as_json)
         raise
-    show(
-        done,
-        lambda: (
-            f"{gates_text(done.results)}\n{done.model} version {done.to_version} is {done.alias} now,"
-            f" deployed as {done.deployment}"
-        ),
-        as_json,
-    )
+
+    def text() -> str:
+        what = f"{done.model} version {done.to_version}"
+        if done.at < began:
+            return (
+                f"{what} is {done.alias} already, since {done.at:%Y-%m-%d %H:%M} UTC: nothing was judged or changed now"
+            )
+        return f"{gates_text(done.results)}\n{what} is {done.alias} now, deployed as {done.deployment}"
+
+    show(done, text, as_json)
 
 
 @click.command()
