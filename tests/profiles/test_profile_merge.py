@@ -105,3 +105,15 @@ def test_merging_large_sketches_stays_within_the_rank_error() -> None:
     x = np.sort(np.concatenate(parts))
     points, weights = profiler.profile().column("x").distribution()
     assert np.abs(np.searchsorted(x, points) / len(x) - (np.cumsum(weights) - weights / 2)).max() < 0.002
+
+
+def test_counts_held_before_too_many_values_come_are_not_lost() -> None:
+    few, many = np.repeat([1.0, 2.0, 3.0], 400), np.random.default_rng(0).normal(size=5000)
+    batches = [pa.record_batch({"x": few}), pa.record_batch({"x": many})]
+    column = profile_batches(batches).column("x")
+    both = np.sort(np.concatenate([few, many]))
+    assert not column.complete
+    assert column.count == len(both)
+    points, weights = column.distribution()
+    assert np.array_equal(points, both)
+    assert np.allclose(weights.sum(), 1.0)
