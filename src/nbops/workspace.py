@@ -80,8 +80,9 @@ def open_workspace(
     identity: str | None = None,
     environ: Mapping[str, str] = os.environ,
     read_only: bool = False,
+    lock_timeout_s: float | None = None,
 ) -> Workspace:
-    """Find and open the workspace of a folder.
+    """Find and open the workspace of a folder. `lock_timeout_s`: how long to wait for another process that writes.
 
     Raises
     ------
@@ -99,7 +100,13 @@ def open_workspace(
         home=place.home,
         why=place.why,
         shared=place.shared,
-        store=Database(place.database, durability=settings.store.durability, read_only=read_only, system=now),
+        store=Database(
+            place.database,
+            durability=settings.store.durability,
+            read_only=read_only,
+            lock_timeout_s=lock_timeout_s,
+            system=now,
+        ),
         artifacts=ArtifactStore(
             place.root / Path(artifacts).expanduser() if artifacts else place.home / "artifacts",
             durable=settings.store.durability == "full",

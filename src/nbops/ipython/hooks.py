@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from nbops.capture.session import Session
 
 TAG = "nbops-track"
+PATIENCE_S = 2.0
+"""How long a person's cell waits for a locked store, before and after it runs; a papermill step waits longer."""
 
 log = logging.getLogger("nbops")
 log.addHandler(logging.NullHandler())  # without one, a warning would go to the user's cell as stderr output
@@ -93,9 +95,10 @@ class CellHooks:
         from nbops.capture.session import Session
         from nbops.workspace import open_workspace
 
-        session = Session(
-            open_workspace(self.start_folder()), notebook=self._notebook(), run_id=os.environ.get("NBOPS_RUN_ID")
-        )
+        run_id = os.environ.get("NBOPS_RUN_ID")
+        patience = None if run_id else PATIENCE_S
+        workspace = open_workspace(self.start_folder(), lock_timeout_s=patience)
+        session = Session(workspace, notebook=self._notebook(), run_id=run_id)
         if self._info is not None:
             session.untracked = self._start(self._info, TrackLine())
         return session

@@ -87,7 +87,7 @@ class ArtifactStore:
         from blake3 import blake3
 
         digest = PREFIX + blake3(content).hexdigest()
-        if not self.has(digest):
+        if not self._renewed(digest):
             with self.writing() as pending:
                 pending.file.write(content)
                 pending.digest = digest
@@ -96,7 +96,7 @@ class ArtifactStore:
     def put_file(self, source: Path) -> str:
         """Keep a copy of a file's content; return its digest."""
         digest = digest_of(source)
-        if not self.has(digest):
+        if not self._renewed(digest):
             with self.writing() as pending, source.open("rb") as file:
                 shutil.copyfileobj(file, pending.file, _CHUNK)
             digest = pending.digest  # of what was copied, should the file have changed meanwhile
@@ -150,9 +150,42 @@ class ArtifactStore:
             path.replace(aside)
         return aside
 
+    def remove(self, digest: str, *, put_before: float) -> bool:
+        """Remove content for good, unless it was put (again) at or after `put_before`, in seconds since the epoch.
+
+        Returns
+        -------
+        bool
+            False if it is kept, or was not there.
+        """
+        path = self.path(digest)
+        aside = self.root / "tmp" / signed(secrets.token_hex(8))
+        with self._said_plainly():
+            aside.parent.mkdir(exist_ok=True)
+            try:  # first out of the way: whoever puts it from now on doesn't find it, and writes it anew
+                path.replace(aside)
+            except FileNotFoundError:
+                return False
+            if aside.stat().st_mtime >= put_before:
+                aside.replace(path)
+                return False
+            aside.unlink()
+            return True
+
+    def _renewed(self, digest: str) -> bool:
+        """Is it kept? Then it is as young as if it were written now, so that it isn't removed as left over before
+        the row that will refer to it is written."""
+        try:
+            os.utime(self.path(digest))
+        except FileNotFoundError:
+            return False
+        except OSError:  # somebody else's, or a store that is only read
+            return self.has(digest)
+        return True
+
     def _keep(self, path: Path, digest: str) -> None:
         final = self.path(digest)
-        if final.exists():
+        if self._renewed(digest):
             return
         path.chmod(0o444)
         try:

@@ -114,6 +114,8 @@ class Database(Reader):
         for the disk at each commit.
     read_only : bool
         Refuse writes.
+    lock_timeout_s : float, optional
+        Seconds to wait for another process that is writing.
     """
 
     def __init__(
@@ -122,9 +124,11 @@ class Database(Reader):
         *,
         durability: str = "normal",
         read_only: bool = False,
+        lock_timeout_s: float | None = None,
         system: clock.Clock | None = None,
     ) -> None:
         self.path = path
+        self.lock_timeout_s = LOCK_TIMEOUT_S if lock_timeout_s is None else lock_timeout_s
         self.durability = durability
         self.read_only = read_only
         self._clock = system or clock.SystemClock()
@@ -231,7 +235,7 @@ class Database(Reader):
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?{how}",
             uri=True,
-            timeout=LOCK_TIMEOUT_S,
+            timeout=self.lock_timeout_s,
             isolation_level=None,
         )
         connection.row_factory = sqlite3.Row
@@ -290,7 +294,8 @@ class Database(Reader):
             name = getattr(error, "sqlite_errorname", "") or ""
             if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 raise StoreLockedError(
-                    f"the store {self.path} is locked by another process for more than {LOCK_TIMEOUT_S:g} s; try again"
+                    f"the store {self.path} is locked by another process for more than {self.lock_timeout_s:g} s;"
+                    " try again"
                 ) from error
             if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
                 raise StoreReadOnlyError(

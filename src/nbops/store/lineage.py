@@ -38,6 +38,12 @@ def by_name(reader: Reader, name: str) -> list[Use]:
     return [Use(**dict(row)) for row in reader.rows(_USE.format(where="u.name = :name"), name=name)]
 
 
+def every_use(reader: Reader) -> list[Use]:
+    """Every use of data or a file, in the order they were recorded."""
+    rows = reader.rows("SELECT run, seq, name, direction, digest, kind FROM data_uses ORDER BY rowid")
+    return [Use(**dict(row)) for row in rows]
+
+
 def digests_beginning(reader: Reader, prefix: str) -> list[str]:
     """The data digests that begin with `prefix`, six at most."""
     upper = prefix[:-1] + chr(ord(prefix[-1]) + 1)
