@@ -46,6 +46,7 @@ def show(folder: Path, *, data: Path | None = None, say: Callable[[str], None] =
     )
     say(
         f"\nLook at {folder / 'report.html'} · figures in {folder / 'summary.json'} · scores in {folder / 'scores'} ·"
+        f" executed notebooks in {workspace.home / 'runs'}"
         f"\nask the store:  cd {folder} && nbops models history bikes;  nbops runs;  nbops drift bikes"
     )
     return figures
