@@ -18,7 +18,7 @@ FLOORS = {
     0: ["core"],
     1: ["fingerprints", "profiles", "metrics", "datafiles", "modelfiles", "store", "notebook", "render"],
     1.5: ["settings", "workspace"],
-    2: ["capture", "lineage", "pipeline", "registry", "monitor"],
+    2: ["capture", "lineage", "catalog", "pipeline", "registry", "monitor"],
     3: ["scoring", "verification", "reproduction"],
     4: ["promotion"],
     5: ["automation"],

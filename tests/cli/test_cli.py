@@ -25,6 +25,7 @@ COMMANDS = {
     "stale": set(),
     "slice": set(),
     "reproduce": set(),
+    "data": {"list", "show", "diff", "get", "gc"},
     "promote": set(),
     "rollback": set(),
     "models": {"list", "show", "history"},
@@ -83,6 +84,7 @@ def test_every_reading_command_speaks_json() -> None:
     [
         (["runs", "show", "zz"], 2, "there is no run 'zz'"),
         (["models", "show", "nothing"], 2, "there is no model 'nothing'"),
+        (["data", "show", "nothing"], 2, "there is no data 'nothing'"),
         (["verify", "nothing.ipynb"], 2, "nothing.ipynb"),
         (["run", "nothing.ipynb"], 2, "nothing.ipynb"),
         (["promote", "nothing.ipynb", "--name", "x"], 2, "nothing.ipynb"),
@@ -108,7 +110,7 @@ def test_a_mistake_is_one_sentence_and_its_exit_code(project: Path, words: list[
 
 
 @pytest.mark.parametrize(
-    "words", [["runs"], ["models"], ["deployments"], ["labels"], ["alerts"], ["decisions"], ["pipeline"]]
+    "words", [["runs"], ["models"], ["deployments"], ["labels"], ["alerts"], ["decisions"], ["pipeline"], ["data"]]
 )
 def test_an_empty_project_says_what_to_do(project: Path, words: list[str]) -> None:
     assert "no " in nbops(project, *words).stdout

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from nbops.cli import automation, deployments, lineage, models, pipelines, project, reproduce, runs
+from nbops.cli import automation, data, deployments, lineage, models, pipelines, project, reproduce, runs
 from nbops.cli.program import main, section
 
 section("Begin", project.init, project.demo, project.doctor, project.verify)
 section("Record and run", runs.run, pipelines.pipeline, runs.runs)
-section("Understand", lineage.lineage, lineage.stale, lineage.slice_, reproduce.reproduce)
+section("Understand", lineage.lineage, lineage.stale, lineage.slice_, reproduce.reproduce, data.data)
 section("Promote", models.promote, models.rollback, models.models)
 section(
     "Score and watch",

@@ -1,0 +1,174 @@
+"""``nbops data gc``: kept content that nothing refers to, and its removal.
+
+Wrongly kept content costs disk, wrongly removed content is lost: so whatever might be a reference is one. Content
+counts as referred to if its digest stands
+
+* in any column of any row of the store,
+* in a notebook below the workspace's root (whose records ``nbops doctor --rebuild`` may restore),
+* in other content that is referred to (the detail of a record, an executed notebook, a manifest),
+
+or if it is the detail of a record that was too small to name it. What was put less than an hour ago, or since the
+oldest run that is still open began, may belong to a writer that isn't done and is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from nbops.core.canonical import parse
+from nbops.core.data_versions import Garbage, Unreferenced
+from nbops.core.errors import RefusedError, StoreError
+from nbops.core.runs import RunStatus
+from nbops.store import mentions, runs
+from nbops.store.artifacts import PREFIX
+from nbops.workspace import Workspace
+
+FRESH_S = 3600.0
+
+_HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_CHUNK = 1 << 20
+_OVERLAP = 66  # bytes: a digest with what stands on either side of it
+_DETAIL = b'{"artifacts":['  # how the canonical text of a record begins
+_OPEN = (RunStatus.CREATED, RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.STOPPING)
+_SQLITE = b"SQLite format 3\0"
+_NOT_ENTERED = {".ipynb_checkpoints", ".venv", "venv", "node_modules", ".git", "__pycache__", "site-packages"}
+
+
+def collect(ws: Workspace, *, remove: bool = False) -> Garbage:
+    """What nothing refers to; with `remove` it is gone afterwards.
+
+    Raises
+    ------
+    StoreError
+        If the store isn't there: then nothing says what is referred to.
+    RefusedError
+        If another store may refer to the same content and it is to be removed.
+    """
+    kept = dict(_kept(ws))
+    if kept and not ws.store.exists():
+        raise StoreError(
+            f"there is no store {ws.store.path} that says what the content below {ws.artifacts.root} belongs to;"
+            " restore it from a backup, or 'nbops doctor --rebuild' it from the notebooks"
+        )
+    if remove:
+        _must_be_alone(ws)
+    put_before = _put_before(ws)
+    used = _reached(ws, set(kept), _named(ws, kept))
+    waited_for = {digest for digest, (_, put) in kept.items() if put >= put_before} - used
+    left_alone = _reached(ws, set(kept) - used, waited_for)
+    left = {digest: size for digest, (size, _) in kept.items() if digest not in used | left_alone}
+    if remove and left:
+        with ws.store.transaction() as tx:  # nobody writes a row while this is asked and done
+            now = mentions.mentioned(tx)
+            left = {
+                digest: size
+                for digest, size in left.items()
+                if _hex(digest) not in now and ws.artifacts.remove(digest, put_before=put_before)
+            }
+    return Garbage(
+        folder=str(ws.artifacts.root),
+        artifacts=tuple(Unreferenced(digest=d, size=s) for d, s in sorted(left.items(), key=lambda i: (-i[1], i[0]))),
+        fresh=len(left_alone),
+        referenced=len(used),
+        removed=remove,
+    )
+
+
+def _kept(ws: Workspace) -> Iterator[tuple[str, tuple[int, float]]]:
+    """(digest, (size in bytes, when it was last put, in seconds since the epoch))"""
+    for digest in ws.artifacts.digests():
+        try:
+            info = ws.artifacts.path(digest).stat()
+        except FileNotFoundError:  # another removes at the same time
+            continue
+        yield digest, (info.st_size, info.st_mtime)
+
+
+def _must_be_alone(ws: Workspace) -> None:
+    """Refuse where the rows of another store may refer to the same content."""
+    folder = ws.store.path.parent
+    if ws.artifacts.root.resolve() != (folder / "artifacts").resolve():
+        raise RefusedError(
+            f"{ws.artifacts.root} doesn't lie beside the store {ws.store.path}, so other stores may keep their content"
+            " there too: nothing was removed"
+        )
+    others = [f.name for f in folder.iterdir() if f != ws.store.path and f.is_file() and _begins(f, _SQLITE)]
+    if others:
+        raise RefusedError(
+            f"beside the store {ws.store.path} lies another database, {others[0]!r}, that may refer to the same"
+            " content: nothing was removed; move it elsewhere if it doesn't"
+        )
+
+
+def _put_before(ws: Workspace) -> float:
+    """The time before which no writer that isn't done has put anything, in seconds since the epoch."""
+    found = [run for status in _OPEN for run in runs.listed(ws.store, status=status, limit=1_000_000)]
+    begun = [run.started_at.timestamp() for run in found if not run.status.ended]
+    return min([time.time() - FRESH_S, *begun])
+
+
+def _named(ws: Workspace, kept: Iterable[str]) -> set[str]:
+    """Those of `kept` that the store or a notebook names."""
+    found = mentions.mentioned(ws.store)
+    for notebook in _notebooks(ws):
+        found |= _mentions(notebook)
+    return {digest for digest in kept if _hex(digest) in found or _is_detail(ws, digest)}
+
+
+def _reached(ws: Workspace, kept: set[str], start: set[str]) -> set[str]:
+    """`start`, and those of `kept` that its content names, and what these name, …"""
+    reached, waiting = set(start), list(start)
+    while waiting:
+        named = {PREFIX + found for found in _mentions(ws.artifacts.path(waiting.pop()))}
+        new = (named & kept) - reached
+        reached |= new
+        waiting += new
+    return reached
+
+
+def _mentions(file: Path) -> set[str]:
+    """The hex part of every digest in a file's content."""
+    found: set[str] = set()
+    try:
+        with file.open("rb") as stream:
+            tail = b""
+            while chunk := stream.read(_CHUNK):
+                found.update(match.decode() for match in _HEX.findall(tail + chunk))
+                tail = (tail + chunk)[-_OVERLAP:]
+    except FileNotFoundError:
+        pass
+    return found
+
+
+def _is_detail(ws: Workspace, digest: str) -> bool:
+    """Is it the whole of a record that a known run has, though the record itself has no room to name it?"""
+    file = ws.artifacts.path(digest)
+    if not _begins(file, _DETAIL):
+        return False
+    try:
+        run = parse(file.read_text(encoding="utf-8")).get("run")
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(run, str) and runs.exists(ws.store, run)
+
+
+def _begins(file: Path, start: bytes) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(start)) == start
+    except FileNotFoundError:
+        return False
+
+
+def _notebooks(ws: Workspace) -> Iterator[Path]:
+    for at, folders, names in os.walk(ws.root):
+        folders[:] = [name for name in folders if name not in _NOT_ENTERED]
+        yield from (Path(at) / name for name in names if name.endswith(".ipynb"))
+
+
+def _hex(digest: str) -> str:
+    return digest.removeprefix(PREFIX)

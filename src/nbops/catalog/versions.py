@@ -1,0 +1,185 @@
+"""``nbops data``: every content that a name had, numbered in the order it was first recorded.
+
+Nothing is stored for it: the versions are told from what the records say cells read and wrote. Only what was
+fingerprinted is a version; data without a digest can't be told from other data.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nbops.core import wire
+from nbops.core.canonical import parse
+from nbops.core.data_versions import CellUse, DataDetail, DataVersion
+from nbops.core.errors import AmbiguousError, NbopsError, UnknownNameError
+from nbops.core.fingerprint import Fingerprint
+from nbops.core.runs import CellRecord
+from nbops.notebook.embedded import LEFT_OUT_NOTE
+from nbops.store import lineage as uses
+from nbops.store import records, runs
+from nbops.workspace import Workspace, relative
+
+URI = "data:/"
+_NUMBERED = re.compile(r"(?P<name>.+)@(?P<number>\d+)")
+_DIGEST = re.compile(r"f1:[0-9a-z:]{4,}")
+
+
+@dataclass(kw_only=True)
+class _Seen:
+    """One content of one name, while the uses are gone through."""
+
+    number: int
+    uses: list[uses.Use] = field(default_factory=list)
+
+
+class Catalogue:
+    """The data versions of a workspace, as the store has them when this is made."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self.ws = ws
+        self._names: dict[str, dict[str, _Seen]] = {}
+        for use in uses.every_use(ws.store):
+            if use.digest is not None:
+                digests = self._names.setdefault(use.name, {})
+                digests.setdefault(use.digest, _Seen(number=len(digests) + 1)).uses.append(use)
+        self._records: dict[tuple[str, int], CellRecord] = {}
+
+    def listed(self, pattern: str | None = None) -> list[DataVersion]:
+        """The versions, by name and number; only names that match a shell pattern if one is given."""
+        return [
+            self._version(name, digest)
+            for name in sorted(self._names)
+            if pattern is None or fnmatch.fnmatchcase(name, pattern)
+            for digest in self._names[name]
+        ]
+
+    def find(self, asked: str) -> DataVersion:
+        """The version that ``NAME``, ``NAME@N``, ``data:/NAME@N``, a digest or its beginning means.
+
+        Raises
+        ------
+        UnknownNameError, AmbiguousError
+        """
+        if _DIGEST.match(asked):
+            return self._by_digest(asked)
+        asked = asked.removeprefix(URI)
+        name = self._name(asked)
+        if name is not None:  # the newest
+            return self._version(name, list(self._names[name])[-1])
+        numbered = _NUMBERED.fullmatch(asked)
+        name = self._name(numbered["name"]) if numbered else None
+        if numbered is None or name is None:
+            raise self._unknown(numbered["name"] if numbered else asked)
+        for digest, seen in self._names[name].items():
+            if seen.number == int(numbered["number"]):
+                return self._version(name, digest)
+        raise UnknownNameError("version of the data", asked, hint=f"{name} has 1 to {len(self._names[name])}")
+
+    def detail(self, version: DataVersion) -> DataDetail:
+        """A version's schema, and who made and used it."""
+        known = self._names[version.name][version.digest].uses
+        same = [
+            f"{name}@{digests[version.digest].number}"
+            for name, digests in sorted(self._names.items())
+            if name != version.name and version.digest in digests
+        ]
+        return DataDetail(
+            version=version,
+            columns=self.fingerprint(version).columns,
+            made=tuple(self._cell(u) for u in known if u.direction != "read"),
+            used=tuple(self._cell(u) for u in known if u.direction == "read"),
+            same_as=tuple(same),
+        )
+
+    def fingerprint(self, version: DataVersion) -> Fingerprint:
+        """The version's fingerprint with as many of its columns as any record of it still has."""
+        best = Fingerprint(kind=version.kind, digest=version.digest, shape=version.shape)
+        for use in self._names[version.name][version.digest].uses:
+            found = _fingerprint(self._whole(self._record(use)), use)
+            if found.columns and all(c.digest for c in found.columns):
+                return found
+            if len(found.columns) > len(best.columns):
+                best = found
+        return best
+
+    def _version(self, name: str, digest: str) -> DataVersion:
+        seen = self._names[name][digest]
+        first, last = seen.uses[0], seen.uses[-1]
+        made = {(u.run, u.seq) for u in seen.uses if u.direction != "read"}
+        return DataVersion(
+            name=name,
+            number=seen.number,
+            kind=first.kind,
+            digest=digest,
+            shape=_fingerprint(self._record(first), first).shape,
+            first_seen=self._record(first).started_at,
+            last_seen=self._record(last).started_at,
+            made_by=len(made),
+            used_by=len({(u.run, u.seq) for u in seen.uses if u.direction == "read"}),
+        )
+
+    def _name(self, asked: str) -> str | None:
+        """A name as it is recorded: as written, or a path as seen from here."""
+        for name in (asked, relative(self.ws, Path(asked))):
+            if name in self._names:
+                return name
+        return None
+
+    def _by_digest(self, asked: str) -> DataVersion:
+        found: dict[str, tuple[str, uses.Use]] = {}
+        for name, digests in self._names.items():
+            for digest, seen in digests.items():
+                if digest.startswith(asked):
+                    found.setdefault(digest, (name, seen.uses[0]))
+        if len(found) > 1:
+            some = ", ".join(sorted(found)[:6])
+            raise AmbiguousError(f"{asked!r} begins several digests: {some}; give more digits")
+        if not found:
+            raise UnknownNameError("data digest", asked, hint="'nbops data' lists what was seen")
+        ((digest, (name, _)),) = found.items()
+        return self._version(name, digest)
+
+    def _unknown(self, asked: str) -> UnknownNameError:
+        for name in (asked, relative(self.ws, Path(asked))):
+            if uses.by_name(self.ws.store, name):
+                hint = "it was seen, but no fingerprint was taken of it: 'nbops runs show' of its run says why"
+                return UnknownNameError("data version of", name, hint=hint)
+        return UnknownNameError("data", asked, self._names, hint="'nbops data' lists what was seen")
+
+    def _record(self, use: uses.Use) -> CellRecord:
+        key = (use.run, use.seq)
+        if key not in self._records:
+            text = records.text(self.ws.store, use.run, use.seq)
+            assert text is not None, f"data_uses names a record that isn't there: {key}"
+            self._records[key] = wire.from_json(CellRecord, parse(text))
+        return self._records[key]
+
+    def _whole(self, record: CellRecord) -> CellRecord:
+        """The record with what was left out of it to keep the notebook small, if that is kept."""
+        detail = next((a for a in record.artifacts if a.kind == "detail" and a.name == "record.json"), None)
+        if detail is None or not any(note.startswith(LEFT_OUT_NOTE) for note in record.notes):
+            return record
+        try:
+            return wire.from_json(CellRecord, parse(self.ws.artifacts.read_bytes(detail.digest).decode()))
+        except NbopsError:  # gone or damaged, which doctor says
+            return record
+
+    def _cell(self, use: uses.Use) -> CellUse:
+        record = self._record(use)
+        run = runs.as_stored(self.ws.store, use.run)
+        cell = f"In [{record.execution_count}]" if record.execution_count is not None else run.name
+        return CellUse(run=use.run, seq=use.seq, notebook=run.notebook, cell=cell, at=record.started_at)
+
+
+def _fingerprint(record: CellRecord, use: uses.Use) -> Fingerprint:
+    """What a record says of the data of one of its uses."""
+    if use.kind == "file":
+        size = next((f.size for f in record.files if (f.path, f.digest) == (use.name, use.digest)), None)
+        return Fingerprint(kind="file", digest=use.digest, shape=() if size is None else (size,))
+    for data in (*record.reads, *record.writes):
+        if (data.name, data.fingerprint.digest) == (use.name, use.digest):
+            return data.fingerprint
+    return Fingerprint(kind=use.kind, digest=use.digest)

@@ -1,0 +1,100 @@
+"""`DataVersion`: one content that a name had. What the catalogue says of it, of two of them, of what is left over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nbops.core.fingerprint import Column
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataVersion:
+    """`name` is a file's path, a URL or a variable; numbers ascend in the order in which the name's contents were first
+    recorded, each distinct digest once. `shape` is as in :class:`nbops.core.fingerprint.Fingerprint`. `made_by` and
+    `used_by` count executions of cells."""
+
+    name: str
+    number: int
+    kind: str
+    digest: str
+    shape: tuple[int, ...]
+    first_seen: datetime | None
+    last_seen: datetime | None
+    made_by: int
+    used_by: int
+
+    @property
+    def ref(self) -> str:
+        """``NAME@N``."""
+        return f"{self.name}@{self.number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellUse:
+    """An execution of a cell: record `seq` of `run`; `cell` says which one in words."""
+
+    run: str
+    seq: int
+    notebook: str | None
+    cell: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataDetail:
+    """A version in full. `same_as` are the other names its content had."""
+
+    version: DataVersion
+    columns: tuple[Column, ...]
+    made: tuple[CellUse, ...]
+    used: tuple[CellUse, ...]
+    same_as: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnChange:
+    """A column that both versions have: its type before and after; `values` is None where only that isn't known."""
+
+    name: str
+    was: str
+    now: str
+    values: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataDifference:
+    """From version `a` to version `b`. `explained` is one sentence."""
+
+    a: DataVersion
+    b: DataVersion
+    same: bool
+    explained: str
+    added: tuple[Column, ...] = ()
+    removed: tuple[Column, ...] = ()
+    changed: tuple[ColumnChange, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreferenced:
+    """Kept content that nothing refers to; `size` in bytes."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Garbage:
+    """What nothing refers to below `folder`. `fresh` counts what may belong to a writer that isn't done and is left
+    alone; `referenced` what is in use; `removed` says whether it is gone now."""
+
+    folder: str
+    artifacts: tuple[Unreferenced, ...]
+    fresh: int
+    referenced: int
+    removed: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return sum(a.size for a in self.artifacts)

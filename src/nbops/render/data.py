@@ -1,0 +1,102 @@
+"""Data versions as text: the list, one in full, the difference of two, what nothing refers to. Values in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from nbops.core.data_versions import CellUse, DataDetail, DataDifference, DataVersion, Garbage
+
+_MOST_CELLS = 20  # executions shown of each direction; --json has all
+_MOST_LINES = 50  # of what nothing refers to
+
+
+def listed(versions: Sequence[DataVersion], *, filtered: bool = False) -> str:
+    """A line a version. `filtered`: not every name was asked for."""
+    from tabulate import tabulate
+
+    if not versions:
+        return "no such data" if filtered else "no data yet: put %%track on a cell, or 'nbops run NOTEBOOK'"
+    rows = [[v.ref, v.kind, _shape(v), _when(v.first_seen), _when(v.last_seen), v.made_by, v.used_by] for v in versions]
+    head = ["data", "kind", "shape", "first seen (UTC)", "last seen (UTC)", "made by", "used by"]
+    return tabulate(rows, head, tablefmt="plain")
+
+
+def shown(detail: DataDetail) -> str:
+    """One version in full."""
+    from tabulate import tabulate
+
+    version = detail.version
+    head = [
+        ["data", version.ref],
+        ["kind", version.kind],
+        ["shape", _shape(version)],
+        ["digest", version.digest],
+        ["first seen", f"{_when(version.first_seen)} UTC"],
+        ["last seen", f"{_when(version.last_seen)} UTC"],
+    ]
+    if detail.same_as:
+        head.append(["same content", ", ".join(detail.same_as)])
+    parts = [tabulate(head, tablefmt="plain", disable_numparse=True)]
+    if detail.columns:
+        rows = [[f"  {c.name}", c.dtype] for c in detail.columns]
+        parts.append("columns\n" + tabulate(rows, tablefmt="plain", disable_numparse=True))
+    parts += [_cells("made by", detail.made), _cells("used by", detail.used)]
+    return "\n\n".join(parts)
+
+
+def difference(found: DataDifference) -> str:
+    """How two versions differ."""
+    from tabulate import tabulate
+
+    head = f"{found.a.ref} → {found.b.ref}: {found.explained}"
+    rows = [["added", c.name, c.dtype, ""] for c in found.added]
+    rows += [["removed", c.name, c.dtype, ""] for c in found.removed]
+    for change in found.changed:
+        kind = change.was if change.was == change.now else f"{change.was} became {change.now}"
+        values = {True: "values changed", False: "", None: "whether values changed isn't known"}[change.values]
+        rows.append(["changed", change.name, kind, values])
+    return head + ("\n" + tabulate(rows, tablefmt="plain", disable_numparse=True) if rows else "")
+
+
+def garbage(found: Garbage) -> str:
+    """What nothing refers to."""
+    young = f"; {found.fresh:,} more may belong to a writer that isn't done" if found.fresh else ""
+    if not found.artifacts:
+        return f"nothing to remove: {found.referenced:,} artifacts are referred to{young}"
+    lines = [f"{_bytes(a.size):>10}  {a.digest}" for a in found.artifacts[:_MOST_LINES]]
+    if len(found.artifacts) > _MOST_LINES:
+        lines.append(f"… {len(found.artifacts) - _MOST_LINES:,} more (--json has all)")
+    said = "removed" if found.removed else "nothing refers to"
+    many = f"{len(found.artifacts):,} artifact{'s' * (len(found.artifacts) != 1)}"
+    lines.append(f"{said} {many}, {_bytes(found.size)}, below {found.folder}{young}")
+    if not found.removed:
+        lines.append("'nbops data gc --yes' removes this")
+    return "\n".join(lines)
+
+
+def _cells(title: str, found: Sequence[CellUse]) -> str:
+    if not found:
+        return f"{title}: no tracked cell"
+    lines = [f"  run {u.run[:8]}  {_when(u.at)}  {u.cell}{f' of {u.notebook}' if u.notebook else ''}" for u in found]
+    more = [f"  … {len(lines) - _MOST_CELLS:,} earlier (--json has all)"] if len(lines) > _MOST_CELLS else []
+    return "\n".join([title, *more, *lines[-_MOST_CELLS:]])
+
+
+def _shape(version: DataVersion) -> str:
+    if version.kind == "file":
+        return _bytes(version.shape[0]) if version.shape else "–"
+    return "×".join(f"{n:,}" for n in version.shape) or "–"
+
+
+def _bytes(size: int) -> str:
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:,.3g} GB" if value < 1000 else f"{value:,.0f} GB"
+
+
+def _when(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else "–"
