@@ -339,15 +339,6 @@ def test_logged_models_are_named_as_asked(cells):
     assert logged[0].digest and logged[0].evaluation
 
 
-def test_reports_and_matrices_are_kept_as_detail(cells):
-    seen = cells.run("""
-from sklearn.metrics import confusion_matrix, classification_report, roc_curve
-confusion_matrix(won, won); print(classification_report(won, won)); roc_curve(won, y)
-""")
-    assert seen.metrics == ()
-    assert sorted(a.name for a in seen.artifacts) == ["classification_report.txt", "confusion_matrix.json"]
-
-
 @pytest.mark.parametrize("hold", ["estimator", "data"])
 def test_nothing_lives_longer_than_without_us(cells, hold):
     cells.plain("from sklearn.linear_model import Ridge\nfrom sklearn.metrics import r2_score")

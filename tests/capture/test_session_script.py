@@ -140,3 +140,28 @@ def test_code_and_environment(tmp_path: Path) -> None:
     assert session.code["diff"].startswith("sha256:")
     assert session.environment["python"] == ".".join(map(str, sys.version_info[:3]))
     assert "blake3" in session.environment["packages"]
+
+
+def test_an_import_in_the_block_that_uses_it_misses_nothing_of_the_mixins(tmp_path: Path) -> None:
+    """score, fit_transform and fit_predict come from mixins, which are no estimators themselves."""
+    script = (
+        "import nbops\n"
+        "with nbops.track('first'):\n"
+        "    import numpy as np\n"
+        "    from sklearn.cluster import KMeans\n"
+        "    from sklearn.preprocessing import PolynomialFeatures\n"
+        "    from sklearn.linear_model import LinearRegression\n"
+        "    from sklearn.svm import LinearSVC\n"
+        "    X = np.arange(40.0).reshape(20, 2); y = np.arange(20) % 2\n"
+        "    svc = LinearSVC().fit(X, y)\n"
+        "    svc.score(X, y)\n"
+        "    LinearRegression().fit(X, y).score(X, y)\n"
+        "    poly = PolynomialFeatures(); poly.fit_transform(X)\n"
+        "    means = KMeans(2, n_init=1); means.fit_predict(X)\n"
+    )
+    ws, done = run(tmp_path, script)
+    assert done.returncode == 0, done.stderr
+    (block,) = runs.listed(ws.store, kinds=[RunKind.BLOCK])
+    (record,) = records.of_run(ws.store, block.id)
+    assert [m.source.rpartition(".")[0].rpartition(".")[2] for m in record.metrics] == ["LinearSVC", "LinearRegression"]
+    assert {m.type.rpartition(".")[2] for m in record.models} >= {"LinearSVC", "PolynomialFeatures", "KMeans"}

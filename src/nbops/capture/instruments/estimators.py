@@ -179,14 +179,13 @@ class Estimators:
         if base not in self._known:
             for owner in base.__mro__[:-1]:
                 made = vars(owner).get("__init_subclass__")
-                self.swaps.watch(plain_function(made), SubclassProbe(self.current, self._watch_class))
+                self.swaps.watch(plain_function(made), SubclassProbe(self.current, self._watch_with_bases))
         seen: set[type] = set()
         classes = [base]
         while classes:
             cls = classes.pop()
             if cls not in self._known:
-                for owner in cls.__mro__[:-1]:
-                    self._watch_class(owner)
+                self._watch_with_bases(cls)
                 if cls.__module__ != "__main__":
                     self._known.add(cls)
             subclasses = cls.__subclasses__()
@@ -201,6 +200,11 @@ class Estimators:
             self.swaps.watch(getattr(module, name, None), CrossValidationProbe(self.current, name))
         for name in WHOLES:
             self.swaps.watch(getattr(module, name, None), CallProbe(self.current))
+
+    def _watch_with_bases(self, cls: type) -> None:
+        """Mixins too: they come from no estimator, and bring ``score`` and ``fit_transform``."""
+        for owner in cls.__mro__[:-1]:
+            self._watch_class(owner)
 
     def _watch_class(self, cls: type) -> None:
         own = vars(cls)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Mapping
 from typing import Any
 
 from nbops.capture.instruments.code_swap import Swaps
 from nbops.capture.instruments.estimators import models, number
-from nbops.capture.instruments.json_params import plain
 from nbops.capture.instruments.model_log import ModelLog
 from nbops.capture.instruments.tables import content_key
 from nbops.capture.instruments.watch import CallProbe, Current, Watch, argument, cell_line
@@ -16,8 +16,8 @@ from nbops.core.canonical import canonical
 from nbops.core.runs import Metric
 
 _NO_METRICS = ("get_", "make_", "check_", "pairwise_", "euclidean_", "nan_euclidean_")
-_REPORTS = ("confusion_matrix", "classification_report", "multilabel_confusion_matrix", "pair_confusion_matrix")
-_MOST_CHARACTERS = 64_000
+_MOST_CHARACTERS = 250_000
+_MOST_NUMBERS = 20_000
 _FIRST = ("y_true", "labels_true", "X", "x", "y1", "a")
 _SECOND = ("y_pred", "y_score", "y_proba", "y_prob", "pred_decision", "labels_pred", "labels", "y", "y2", "b")
 
@@ -33,8 +33,7 @@ class MetricProbe(CallProbe):
         args, kwargs = seen
         value = number(result)
         if value is None:
-            if self.name in _REPORTS:
-                self._report(watch, result)
+            self._report(watch, result)
             return
         y_true, y_pred = argument(args, kwargs, 0, *_FIRST), argument(args, kwargs, 1, *_SECOND)
         data = watch.fingerprint(y_true).digest
@@ -62,17 +61,40 @@ class MetricProbe(CallProbe):
         models(watch).evaluated(known, X, y_true, (x_digest, data), self.name, value)
 
     def _report(self, watch: Watch, result: Any) -> None:
-        said = result.tolist() if hasattr(result, "tolist") else result
-        text = said if isinstance(said, str) else canonical(plain(said))
-        if len(text) <= _MOST_CHARACTERS:
-            text_like = isinstance(said, str)
-            watch.keep(
-                text.encode(),
-                name=f"{self.name}.{'txt' if text_like else 'json'}",
-                kind="detail",
-                media="text/plain" if text_like else "application/json",
-                about={"line": cell_line()},
-            )
+        """What is no single number: a matrix, a curve, a value for each class, a text. Kept as an artifact."""
+        text_like = isinstance(result, str)
+        if not text_like and _numbers(result) > _MOST_NUMBERS:
+            text = None
+        else:
+            text = result if text_like else canonical(_whole(result))
+        if text is None or len(text) > _MOST_CHARACTERS:
+            watch.note(f"{self.name}: what it returned is not kept, it is too long")
+            return
+        watch.keep(
+            text.encode(),
+            name=f"{self.name}.{'txt' if text_like else 'json'}",
+            kind="detail",
+            media="text/plain" if text_like else "application/json",
+            about={"line": cell_line()},
+        )
+
+
+def _numbers(result: Any) -> int:
+    """How many numbers there are in a result."""
+    if isinstance(result, (tuple, list)):
+        return sum(map(_numbers, result))
+    return int(getattr(result, "size", 1))
+
+
+def _whole(value: Any) -> Any:
+    """`value` in JSON types, uncut: arrays are what their ``tolist()`` says."""
+    if isinstance(value, Mapping):
+        return {str(k): _whole(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_whole(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _whole(value.tolist())
+    return value if type(value) in (bool, int, float, str, type(None)) else type(value).__name__
 
 
 def watch_metrics(current: Current, swaps: Swaps, log: ModelLog) -> None:

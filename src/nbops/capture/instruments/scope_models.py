@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ from nbops.core.runs import Artifact, ModelUse
 from nbops.modelfiles.save import SavedModel
 
 _MOST_OF_A_LINE = 20  # items of a container fitted by one line of code
+_MOST_TYPES = 5  # named of those not kept
 _MOST_EVALUATIONS = 64  # different evaluation rows in a cell
 
 
@@ -45,7 +47,7 @@ class _Fitted:
 class ScopeModels:
     def __init__(self, watch: Watch, log: ModelLog) -> None:
         self.watch, self.log = watch, log
-        self.fits = 0
+        self.fits: Counter[str] = Counter()  # by type
         self._touched: dict[int, Known] = {}
         self._fitted: set[int] = set()
         self._evaluations: dict[int, list[Evaluation]] = {}
@@ -76,7 +78,7 @@ class ScopeModels:
 
     def fitted(self, known: Known, facts: Facts, X: Any, y: Any) -> None:
         """It was fitted on X and y."""
-        self.fits += 1
+        self.fits[known.type] += 1
         self._fitted.add(id(known))
         known.state += 1
         known.facts = facts
@@ -145,17 +147,21 @@ class ScopeModels:
         reachable = {id(known): estimator for known, estimator in alive if estimator is not None}
         names = names_of({id(e) for e in reachable.values()}, namespace)
         uses: list[ModelUse] = []
-        kept = 0
+        missed = self.fits.copy()
         for name, known in self._chosen(reachable, names):
             made = self._uses(name, known, reachable[id(known)])
-            kept += len({use.digest for use in made})
+            missed[known.type] -= len({use.digest for use in made})
             uses += made
         for name, known, state in self._logged:
             uses += self._states(name, known, [state], logged=True)
-        if self.fits - kept >= 2:
+        missed = +missed
+        if missed:
+            said = ", ".join(f"{times} {name.rpartition('.')[2]}" for name, times in missed.most_common(_MOST_TYPES))
+            more = f" and {len(missed) - _MOST_TYPES} more types" if len(missed) > _MOST_TYPES else ""
+            many = f"{self.fits.total()} models were fitted; {missed.total()} of them not kept"
             self.watch.note(
-                f"{self.fits} models were fitted; {self.fits - kept} of them are not kept: overwritten, out of reach"
-                " at the cell's end, or not the last of their line"
+                f"{many if self.fits.total() > 1 else '1 model was fitted, and is not kept'}: overwritten, out of reach"
+                f" at the cell's end, or not the last of their line ({said}{more})"
             )
         for index, known, state in self._predictors:
             saved = known.saved.get(state)
