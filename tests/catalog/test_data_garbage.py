@@ -3,10 +3,12 @@ still loads."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sqlite3
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -15,9 +17,11 @@ from tracked_cells import tracked
 
 from deployed_model import deployed, fitted, register, rows
 from nbops.catalog.garbage import collect
+from nbops.core.canonical import canonical
 from nbops.core.errors import RefusedError, StoreError
 from nbops.core.ids import new_id
-from nbops.core.runs import Artifact, Run, RunKind, RunStatus
+from nbops.core.runs import Artifact, CellRecord, CellStatus, Run, RunKind, RunStatus
+from nbops.core.wire import to_json
 from nbops.monitor.drift import drift
 from nbops.monitor.labels import add_labels, known_labels
 from nbops.monitor.performance import update
@@ -116,14 +120,26 @@ def test_what_was_put_since_an_open_run_began_is_left_alone(ws: Workspace) -> No
         name="long",
         experiment="e",
         status=RunStatus.IN_PROGRESS,
-        started_at=ws.clock.now(),
+        started_at=ws.clock.now() - timedelta(hours=5),
         owner=this_process(),
     )
-    with ws.store.transaction() as tx:
+    with ws.store.transaction() as tx:  # the row that will refer to what it put isn't there yet
         runs.save(tx, run)
-    then = run.started_at.timestamp() + 1
-    os.utime(ws.artifacts.path(left), (then, then))
+    aged(ws, hours=4)
     assert (collect(ws, remove=True).artifacts, left in digests(ws)) == ((), True)
+    with ws.store.transaction() as tx:
+        runs.save(tx, dataclasses.replace(run, status=RunStatus.FAILED))
+    assert [a.digest for a in collect(ws, remove=True).artifacts] == [left]
+
+
+def test_the_whole_of_a_record_too_small_to_name_it_stays(ws: Workspace) -> None:
+    (run,) = runs.listed(ws.store)
+    record = CellRecord(run=run.id, seq=0, cell_id=None, source="j1:", execution_count=1, status=CellStatus.OK)
+    mine = ws.artifacts.put_bytes(canonical(to_json(record)).encode())
+    unknown = ws.artifacts.put_bytes(canonical(to_json(dataclasses.replace(record, run=new_id()))).encode())
+    aged(ws)
+    assert [a.digest for a in collect(ws, remove=True).artifacts] == [unknown]
+    assert mine in digests(ws)
 
 
 def test_what_a_notebook_or_other_kept_content_names_is_referred_to(ws: Workspace) -> None:

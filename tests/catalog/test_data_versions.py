@@ -120,6 +120,10 @@ def test_a_difference_is_told_column_by_column(book: Tracked) -> None:
     assert difference(book.ws, "rides@3", "rides@3").same
     files = difference(book.ws, "rides.csv@1", "rides.csv@2")
     assert files.explained.startswith("shape: ")
+    other = difference(book.ws, "rides.csv@1", "rides@1")
+    assert other.explained.startswith("kind: file became dataframe; shape: ")
+    assert "known" not in other.explained
+    assert (other.added, other.removed, other.changed) == ((), (), ())
 
 
 def test_a_table_too_wide_for_its_record_is_still_told_column_by_column(

@@ -66,10 +66,11 @@ def get(ws: Workspace, asked: str, target: Path) -> tuple[DataVersion, str]:
     )
 
 
-def _file(ws: Workspace, version: DataVersion, target: Path, beside: Path) -> str | None:  # noqa: ARG001
+def _file(ws: Workspace, version: DataVersion, target: Path, beside: Path) -> str | None:  # noqa: ARG001 - as _value
     """Copy the file's content to `beside`; where it came from, None if it is nowhere."""
     here = ws.root / version.name
-    if "://" not in version.name and here.is_file() and _copied(here, beside, version.digest):
+    lies_here = "://" not in version.name and here.is_file() and version.shape in ((), (here.stat().st_size,))
+    if lies_here and _copied(here, beside, version.digest):
         return HERE
     for digest in ws.artifacts.digests():
         path = ws.artifacts.path(digest)

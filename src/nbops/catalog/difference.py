@@ -27,8 +27,11 @@ def difference(ws: Workspace, a: str, b: str) -> DataDifference:
     before, after = catalogue.fingerprint(was), catalogue.fingerprint(now)
     mine, theirs = {c.name: c for c in before.columns}, {c.name: c for c in after.columns}
     if not _known(before, after):
-        missing = "; the records hold no digests of single columns, so which values changed isn't known"
-        mine, theirs = (mine, theirs) if mine and theirs else ({}, {})
+        both = bool(mine and theirs)
+        missing = ""
+        if both or before.kind == after.kind:  # not so for a file and a table
+            missing = "; the records hold no digests of single columns, so which values changed isn't known"
+        mine, theirs = (mine, theirs) if both else ({}, {})
         bare = [Fingerprint(kind=f.kind, digest=f.digest, shape=f.shape) for f in (before, after)]
         explained = bare[0].explain(bare[1]) + missing
     else:
