@@ -67,6 +67,13 @@ def ws(tmp_path: Path) -> Workspace:
     return made
 
 
+def test_where_nothing_is_kept_there_is_nothing_to_do_and_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "nbops.toml").touch()
+    empty = open_workspace(tmp_path, environ={})
+    assert collect(empty, remove=True).artifacts == ()
+    assert not empty.home.exists()
+
+
 def test_only_what_nothing_refers_to_is_removed_and_only_when_asked(ws: Workspace) -> None:
     used = digests(ws)
     left = ws.artifacts.put_bytes(b"left over")

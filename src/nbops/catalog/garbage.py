@@ -54,7 +54,7 @@ def collect(ws: Workspace, *, remove: bool = False) -> Garbage:
             f"there is no store {ws.store.path} that says what the content below {ws.artifacts.root} belongs to;"
             " restore it from a backup, or 'nbops doctor --rebuild' it from the notebooks"
         )
-    if remove:
+    if remove and kept:
         _must_be_alone(ws)
     put_before = _put_before(ws)
     used = _reached(ws, set(kept), _named(ws, kept))
