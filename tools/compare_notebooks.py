@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Compared:
     errors: int = 0
     cards: int = 0
     verdict: str = "same"  # same · varies by itself · differs · timeout
-    varies: list[int] = field(default_factory=list)
+    varies: dict[int, list[str]] = field(default_factory=dict)
     differs: dict[int, list[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     check: Check = field(default_factory=Check)
@@ -142,7 +143,7 @@ def compare(source: Path, top: Path, place: Path, args: argparse.Namespace) -> C
         if said["plain"] == said["traced"]:
             found.differs[cell] = _difference(said["plain"], said["nbops"])
         else:
-            found.varies.append(cell)
+            found.varies[cell] = _difference(said["plain"], said["traced"])
     ends = [None if run.end is None else [Forms(days).text(t) for t in run.end] for run in (plain, ours)]
     if ends[0] != ends[1] and not found.varies:
         found.differs[-1] = [str(e)[:2000] for e in ends]
@@ -155,10 +156,12 @@ def compare(source: Path, top: Path, place: Path, args: argparse.Namespace) -> C
 
 
 def _difference(one: list[Any], other: list[Any]) -> list[str]:
-    """The first message that isn't the same, in both executions."""
-    for a, b in zip([*one, None], [*other, None], strict=False):
+    """The first message that isn't the same, in both executions, from shortly before the place where they part."""
+    for a, b in zip_longest(one, other):
         if a != b:
-            return [json.dumps(a, ensure_ascii=False)[:3000], json.dumps(b, ensure_ascii=False)[:3000]]
+            texts = [json.dumps(m, ensure_ascii=False) for m in (a, b)]
+            start = max(0, len(os.path.commonprefix(texts)) - 200)
+            return [text[start : start + 1000] for text in texts]
     return ["", ""]
 
 

@@ -58,7 +58,10 @@ def checked(trace: Path, store: Path, place: Path) -> Check:
 
 
 def _records(store: Path) -> dict[int, list[Any]]:
-    """The records of the only run in a store, by execution count."""
+    """The records of a store, by execution count; of what is too long for a notebook, the whole that the store has."""
+    from nbops.core.canonical import parse
+    from nbops.core.runs import CellRecord
+    from nbops.core.wire import from_json
     from nbops.store import records
     from nbops.workspace import open_workspace
 
@@ -66,7 +69,11 @@ def _records(store: Path) -> dict[int, list[Any]]:
     ws = open_workspace(store.parent, environ={"NBOPS_HOME": str(store)}, read_only=True)
     if ws.store.path.exists():
         for run in {row["run"] for row in ws.store.rows("SELECT DISTINCT run FROM records")}:
-            for record in records.of_run(ws.store, run):
+            for kept in records.of_run(ws.store, run):
+                whole = next((a for a in kept.artifacts if (a.kind, a.name) == ("detail", "record.json")), None)
+                record = (
+                    from_json(CellRecord, parse(ws.artifacts.verified(whole.digest).read_text())) if whole else kept
+                )
                 found.setdefault(record.execution_count, []).append(record)
     return found
 
