@@ -160,8 +160,8 @@ def _difference(one: list[Any], other: list[Any]) -> list[str]:
     for a, b in zip_longest(one, other):
         if a != b:
             texts = [json.dumps(m, ensure_ascii=False) for m in (a, b)]
-            start = max(0, len(os.path.commonprefix(texts)) - 200)
-            return [text[start : start + 1000] for text in texts]
+            apart = next((i for i, (x, y) in enumerate(zip(*texts, strict=False)) if x != y), 0)
+            return [text[max(0, apart - 200) : apart + 800] for text in texts]
     return ["", ""]
 
 
