@@ -18,6 +18,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), to)
     for pattern, to in (
         (r"0x[0-9a-fA-F]{5,16}", "0x…"),
+        (r"\.\.\.x?[0-9a-f]{5,16}(?=>|&gt;)", "0x…"),  # a repr that scikit-learn has shortened
         (r"ipykernel_\d+", "ipykernel_…"),
         (r"/tmp/tmp[\w-]{6,12}", "/tmp/tmp…"),
         (r"[^\n\r]*\d+%\|[^\n\r]*", "<progress>"),  # tqdm's bars
