@@ -21,12 +21,13 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\.\.\.x?[0-9a-f]{5,16}(?=>|&gt;)", "0x…"),  # a repr that scikit-learn has shortened
         (r"ipykernel_\d+", "ipykernel_…"),
         (r"/tmp/tmp[\w-]{6,12}", "/tmp/tmp…"),
-        (r"[^\n\r]*\d+%\|[^\n\r]*", "<progress>"),  # tqdm's bars
+        (r"(?m)(?:^|(?<=\r))[^\n\r]*\d%\|[^\n\r]*", "<progress>"),  # tqdm's bars; begins at a line's start, or a
+        # line of a million characters would be looked at a million times
         (r"(?:<progress>\r?)+", "<progress>"),
         # %timeit rounds its loops to what fits into the time
-        (r"[\d.,]+ (?:ns|[uµμ]s|ms|s) ± [^\n]*per loop \(mean ± std\. dev\. of [^\n)]*\)", "<timeit>"),
+        (r"(?<![\d.,])[\d.,]+ (?:ns|[uµμ]s|ms|s) ± [^\n]*per loop \(mean ± std\. dev\. of [^\n)]*\)", "<timeit>"),
         (r"The slowest run took [^\n]*\n[^\n]*\n?", ""),  # %timeit says it of some executions and not of others
-        (r"[\d.,]+(?:e-?\d+)?( ?)(?:ns|[uµμ]s|ms|s|sec|secs|seconds|min|minutes)\b", r"<time>"),
+        (r"(?<![\d.,])[\d.,]+(?:e-?\d+)?( ?)(?:ns|[uµμ]s|ms|s|sec|secs|seconds|min|minutes)\b", r"<time>"),
         (r"(?:<time>,? ?)+", "<time> "),
         (r"\b\d\d?:\d\d:\d\d(?:\.\d+)?\b", "<clock>"),
         (r"(pid[=: ]+|process )\d+", r"\1…"),

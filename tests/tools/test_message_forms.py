@@ -89,3 +89,9 @@ def test_what_is_compared_is_a_copy():
     message = stream("took 3 s")
     Forms().cell([message, stream("!")])
     assert message == stream("took 3 s")
+
+
+@pytest.mark.parametrize("long", ["9" * 300_000, "3 " * 150_000, "deadbeef" * 40_000, "<td>1%" * 50_000])
+@pytest.mark.timeout(20)
+def test_a_long_line_is_read_in_linear_time(long):
+    assert Forms(["2031-05-06"]).text(long) == long
