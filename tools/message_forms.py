@@ -31,6 +31,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:<time>,? ?)+", "<time> "),
         (r"\b\d\d?:\d\d:\d\d(?:\.\d+)?\b", "<clock>"),
         (r"(pid[=: ]+|process )\d+", r"\1…"),
+        (r"\b[0-9a-f]{8}-[0-9a-f]{24}_\d+_\d+\b", "<message>"),  # an output widget keeps whose output it takes
     )
 )
 _RANDOM_NAMES = re.compile(  # of widgets and comms (also as IPY_MODEL_<id>); of what a figure's SVG defines

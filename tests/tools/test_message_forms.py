@@ -23,6 +23,7 @@ def stream(text, name="stdout"):
     [
         ("<Foo at 0x7f3a5c1d2e80>", "<Foo at 0x7f0011223344>"),
         ("&lt;sklearn.tree...x7f574fa46720&gt;", "&lt;sklearn.tree...x7f0e8f6ae790&gt;"),
+        ("0a1b2c3d-0123456789abcdef01234567_4711_12", "0a1b2c3e-1123456789abcdef01234567_99_13"),
         ("/tmp/ipykernel_4711/3012.py:3: W", "/tmp/ipykernel_99/3012.py:3: W"),
         ("CPU times: user 1.2 ms, sys: 0 ns, total: 1.2 ms", "CPU times: user 3 µs, sys: 12 ns, total: 3.1 µs"),
         ("Wall time: 2.01 s", "Wall time: 980 ms"),
