@@ -23,11 +23,13 @@ FILE = "nbops.toml"
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
     """``[store]``. `artifacts` is a folder (default: beside the database). `durability` "full" waits for the disk
-    at each commit and for each artifact. Data larger than `keep_under_mb` is fingerprinted, not kept."""
+    at each commit and for each artifact. Data larger than `keep_under_mb` is fingerprinted, not kept. A deleted run
+    can be restored for `undelete_days`."""
 
     artifacts: str | None = None
     durability: str = "normal"
     keep_under_mb: float = 100.0
+    undelete_days: float = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)

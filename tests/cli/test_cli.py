@@ -20,7 +20,7 @@ COMMANDS = {
     "verify": set(),
     "run": set(),
     "pipeline": {"list", "run", "show", "status"},
-    "runs": {"list", "show", "diff"},
+    "runs": {"list", "show", "diff", "delete", "restore"},
     "lineage": set(),
     "stale": set(),
     "slice": set(),

@@ -63,7 +63,7 @@ def run(
 
 @click.group(cls=Listing)
 def runs() -> None:
-    """What was run: list, show, diff. Alone it lists."""
+    """What was run: list, show, diff, delete, restore. Alone it lists."""
 
 
 @runs.command("list")
@@ -71,12 +71,14 @@ def runs() -> None:
 @click.option("--kind", type=click.Choice([k.value for k in RunKind]))
 @click.option("--status", type=click.Choice([s.value for s in RunStatus], case_sensitive=False))
 @click.option("--notebook", help="Only runs of this notebook.")
+@click.option("--deleted", is_flag=True, help="Those that were deleted and can be restored.")
 @json_option
 def list_(
     limit: int = 20,
     kind: str | None = None,
     status: str | None = None,
     notebook: str | None = None,
+    deleted: bool = False,
     as_json: bool = False,
 ) -> None:
     """Runs, newest first, with their last metrics."""
@@ -85,6 +87,9 @@ def list_(
     from nbops.store import runs as store
 
     ws = workspace()
+    if deleted:
+        _list_deleted(ws, as_json)
+        return
     found = store.listed(
         ws.store,
         limit=limit,
@@ -130,6 +135,39 @@ def diff(a: str, b: str, as_json: bool) -> None:
 
     result = difference(workspace(), a, b)
     show(result, lambda: difference_text(result), as_json)
+
+
+@runs.command("delete")
+@click.argument("run_ids", metavar="RUN…", nargs=-1, required=True)
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@json_option
+def delete(run_ids: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Delete runs and those under them, unless something needs them; ``runs restore`` undoes it for a while."""
+    from nbops.catalog.deletion import delete as delete_
+    from nbops.render.deletion import deletion
+
+    done = delete_(workspace(), run_ids, dry_run=dry_run)
+    show(done, lambda: deletion(done), as_json)
+
+
+@runs.command("restore")
+@click.argument("run_ids", metavar="RUN…", nargs=-1, required=True)
+@json_option
+def restore(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Bring deleted runs back, with those that went along."""
+    from nbops.catalog.deletion import restore as restore_
+    from nbops.render.deletion import restored
+
+    done = restore_(workspace(), run_ids)
+    show(done, lambda: restored(done), as_json)
+
+
+def _list_deleted(ws: Workspace, as_json: bool) -> None:
+    from nbops.catalog.deletion import deleted
+    from nbops.render.deletion import listed
+
+    found = deleted(ws)
+    show(found, lambda: listed(found), as_json)
 
 
 def _recorded(ws: Workspace, notebook: str) -> str:

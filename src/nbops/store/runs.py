@@ -10,6 +10,7 @@ from nbops.core import clock, wire
 from nbops.core.canonical import canonical, parse
 from nbops.core.errors import AmbiguousError, UnknownNameError
 from nbops.core.runs import Run, RunKind, RunStatus
+from nbops.store import deleted_runs
 from nbops.store.database import Reader, Transaction
 from nbops.store.liveness import alive
 
@@ -44,7 +45,7 @@ def as_stored(reader: Reader, run_id: str) -> Run:
     """The run as it was last written, under its full id (for its owner, who is about to change it)."""
     row = reader.row("SELECT body FROM runs WHERE id = :id", id=run_id)
     if row is None:
-        raise UnknownNameError("run", run_id)
+        raise UnknownNameError("run", run_id, hint=deleted_runs.hint(reader, run_id))
     return _run(row["body"])
 
 
@@ -62,7 +63,7 @@ def get(reader: Reader, name: str) -> Run:
     upper = name[:-1] + chr(ord(name[-1]) + 1) if name else ""
     rows = reader.rows("SELECT id, body FROM runs WHERE id >= :low AND id < :high LIMIT 6", low=name, high=upper)
     if not rows:
-        raise UnknownNameError("run", name, hint="'nbops runs' lists them")
+        raise UnknownNameError("run", name, hint=deleted_runs.hint(reader, name) or "'nbops runs' lists them")
     if len(rows) > 1:
         raise AmbiguousError(f"{name!r} begins several runs: {', '.join(r['id'] for r in rows)}; give more digits")
     return shown(_run(rows[0]["body"]))

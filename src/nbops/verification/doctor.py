@@ -76,7 +76,7 @@ def examine(workspace: Workspace, *, repair: bool = False) -> Health:
     for digest in kept.digests():
         count += 1
         try:
-            kept.verified(digest)
+            kept.check(digest)
         except CorruptArtifactError as error:
             problems.append(str(error))
             if repair:
