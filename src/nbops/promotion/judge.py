@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from nbops.core.models import GateResult, Outcome
 from nbops.promotion.evidence import Evidence
-from nbops.promotion.gates import leakage, margin, metric_bound, not_built, signature, smoke_score, trusted_types
+from nbops.promotion.gates import (
+    approval,
+    leakage,
+    margin,
+    metric_bound,
+    not_built,
+    signature,
+    smoke_score,
+    trusted_types,
+)
 from nbops.promotion.gates.gate import GATES
 
 ORDER = (
@@ -15,6 +24,7 @@ ORDER = (
     trusted_types.NAME,
     leakage.NAME,
     *not_built.PLANNED,
+    approval.NAME,
 )
 
 
@@ -26,3 +36,8 @@ def judge(evidence: Evidence) -> tuple[GateResult, ...]:
 
 def refusals(results: tuple[GateResult, ...]) -> list[GateResult]:
     return [result for result in results if result.outcome is Outcome.FAILED]
+
+
+def waits(results: tuple[GateResult, ...]) -> bool:
+    """Is there a gate that only a person can open?"""
+    return any(result.outcome is Outcome.PENDING for result in results)

@@ -9,7 +9,6 @@ from nbops.promotion.gates.gate import gate, not_checked
 PLANNED = {
     "reproducibility": "the run, done again, gives the same model",
     "fairness slices": "no group of rows is served much worse",
-    "approval": "a second person has agreed",
 }
 
 
