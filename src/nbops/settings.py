@@ -67,11 +67,15 @@ class Pipeline:
 class GateSettings:
     """``[deployments.NAME.gates]``. `max` and `min` bound metrics on the kept evaluation rows; `margin` is how much
     smaller (relative; larger for scores) the candidate's error must be than the champion's on the same rows.
-    `approval` true asks for the word of a second person, a name for that of one whom ``[roles]`` lists under it."""
+    `slices` bounds the error of every group of rows by a column, as a multiple of that of all rows; `reproduce` asks
+    that the run is done again and gives the same. `approval` true asks for the word of a second person, a name for that
+    of one whom ``[roles]`` lists under it."""
 
     max: Mapping[str, float] = field(default_factory=dict)
     min: Mapping[str, float] = field(default_factory=dict)
     margin: float = 0.0
+    slices: Mapping[str, float] = field(default_factory=dict)
+    reproduce: bool = False
     approval: bool | str = False
 
 

@@ -6,10 +6,11 @@ from nbops.core.models import GateResult, Outcome
 from nbops.promotion.evidence import Evidence
 from nbops.promotion.gates import (
     approval,
+    fairness_slices,
     leakage,
     margin,
     metric_bound,
-    not_built,
+    reproducibility,
     signature,
     smoke_score,
     trusted_types,
@@ -23,7 +24,8 @@ ORDER = (
     smoke_score.NAME,
     trusted_types.NAME,
     leakage.NAME,
-    *not_built.PLANNED,
+    fairness_slices.NAME,
+    reproducibility.NAME,
     approval.NAME,
 )
 
