@@ -1,4 +1,4 @@
-"""``run``, and the group ``runs``."""
+"""``run``, ``diff``, and the group ``runs``."""
 
 from __future__ import annotations
 
@@ -124,17 +124,23 @@ def show_(run_id: str, as_json: bool) -> None:
     show(value, lambda: drawn.shown(**value), as_json)
 
 
-@runs.command("diff")
+@click.command()
 @click.argument("a")
 @click.argument("b")
 @json_option
 def diff(a: str, b: str, as_json: bool) -> None:
-    """Why two runs differ: parameters, metrics, data and its distributions, code, environment."""
+    """Why two runs differ: parameters, metrics, data and its distributions, code, environment.
+
+    A and B are runs, models:/NAME/VERSION or models:/NAME@ALIAS, or notebooks (their latest completed run).
+    """
     from nbops.render.difference import difference_text
     from nbops.reproduction.difference import difference
 
     result = difference(workspace(), a, b)
     show(result, lambda: difference_text(result), as_json)
+
+
+runs.add_command(diff)
 
 
 @runs.command("delete")
