@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nbops.cli.program import Listing, json_option, parse_params, show, workspace
+from nbops.cli.program import Listing, json_option, parse_params, show, table, workspace
 from nbops.core.runs import RunKind, RunStatus
 from nbops.workspace import Workspace, relative
 
@@ -59,6 +59,29 @@ def run(
         kernel=kernel,
     )
     click.echo(f"run {done.id} {done.status.lower()}: 'nbops runs show {done.id[:6]}'")
+
+
+@click.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+@json_option
+def params(notebook: Path, as_json: bool) -> None:
+    """What a notebook takes: its parameters, their types, defaults, bounds and help. Nothing is executed."""
+    from nbops.notebook import files, parameters
+
+    found = parameters.of_notebook(files.read(notebook))
+    rows = [[p.name, p.type, _default(p), p.bounds or _choices(p), p.help] for p in found]
+    head = ["parameter", "type", "default", "may be", "help"]
+    show(found, lambda: table(rows, head, "it takes none: no cell has the tag 'parameters'"), as_json)
+
+
+def _default(parameter: Any) -> str:
+    if parameter.secret is not None:
+        return f"secret: {parameter.secret.env}"
+    return "must be given" if parameter.required else parameter.written
+
+
+def _choices(parameter: Any) -> str:
+    return ", ".join(repr(choice) for choice in parameter.choices)
 
 
 @click.group(cls=Listing)
