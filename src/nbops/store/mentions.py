@@ -16,11 +16,11 @@ _PAGE = 500  # rows read at once
 def mentioned(reader: Reader) -> set[str]:
     """The hex part of every digest that stands in any row, whatever is digested."""
     found: set[str] = set()
-    for table in reader.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"):
+    for table in reader.tables():
         after = -1
         while True:
             rows = reader.rows(
-                f'SELECT rowid AS "_row", * FROM "{table["name"]}" WHERE rowid > :after ORDER BY rowid LIMIT {_PAGE}',
+                f'SELECT rowid AS "_row", * FROM "{table}" WHERE rowid > :after ORDER BY rowid LIMIT {_PAGE}',
                 after=after,
             )
             for row in rows:
