@@ -127,7 +127,7 @@ def references(reader: Reader, run_ids: Iterable[str]) -> Iterator[Reference]:
     """Rows that belong to no run of these and speak of one of them: whatever might be a reference is one."""
     wanted = set(run_ids)
     owned = {table for table, _ in _owned(reader)} - {"runs"}
-    for table in _tables(reader):
+    for table in reader.tables():
         if table in owned or table in _NO_REFERENCE:
             continue
         after = -1
@@ -149,17 +149,7 @@ def references(reader: Reader, run_ids: Iterable[str]) -> Iterator[Reference]:
 
 def _owned(reader: Reader) -> list[tuple[str, str]]:
     """(table, column with the run's id) of what belongs to a run, the run itself first."""
-    found = [("runs", "id")]
-    for table in _tables(reader):
-        for key in reader.rows(f'PRAGMA foreign_key_list("{table}")'):
-            if key["table"] == "runs":
-                found.append((table, key["from"]))
-    return found
-
-
-def _tables(reader: Reader) -> list[str]:
-    rows = reader.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name")
-    return [row["name"] for row in rows]
+    return [("runs", "id"), *reader.references("runs")]
 
 
 def _quoted(names: Iterable[str]) -> list[str]:

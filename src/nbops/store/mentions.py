@@ -19,17 +19,17 @@ def mentioned(reader: Reader, *, but_deleted: Container[str] = ()) -> set[str]:
     """The hex part of every digest that stands in any row, whatever is digested; deleted runs whose ids are in
     `but_deleted` left out."""
     found: set[str] = set()
-    for table in reader.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"):
-        if table["name"] == "data_contents":
+    for table in reader.tables():
+        if table == "data_contents":
             continue
         after = -1
         while True:
             rows = reader.rows(
-                f'SELECT rowid AS "_row", * FROM "{table["name"]}" WHERE rowid > :after ORDER BY rowid LIMIT {_PAGE}',
+                f'SELECT rowid AS "_row", * FROM "{table}" WHERE rowid > :after ORDER BY rowid LIMIT {_PAGE}',
                 after=after,
             )
             for row in rows:
-                if table["name"] == "deleted_runs" and row["id"] in but_deleted:
+                if table == "deleted_runs" and row["id"] in but_deleted:
                     continue
                 for value in row:
                     if isinstance(value, str) and len(value) >= 64:
