@@ -41,6 +41,18 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Where JupyterLab's development tools find the front end."""
+    return [{"src": "labextension", "dest": "nbops-labextension"}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    """Where the Jupyter server finds the routes that the front end speaks to."""
+    from importlib.util import find_spec
+
+    return [{"module": "nbops.server"}] if find_spec("nbops.server") else []
+
+
 def load_ipython_extension(shell: Any) -> None:
     """``%load_ext nbops``."""
     from nbops.ipython.extension import load

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from browser.jupyter_page import JupyterPage, write_notebook
+
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 CELLS = [
@@ -20,32 +22,14 @@ CELLS = [
     "%%track ridge\nalpha = 1.0\nmodel = Ridge(alpha=alpha).fit(table[['a', 'b']], table['y'])\n"
     "mean_absolute_error(table['y'], model.predict(table[['a', 'b']]))",
 ]
-READY = """() => {
-  const widget = window.jupyterapp.shell.currentWidget;
-  const session = widget && widget.context && widget.context.sessionContext;
-  return session && session.isReady && session.session.kernel && session.session.kernel.status === 'idle';
-}"""
-
-
-def notebook(path: Path) -> None:
-    cells = [
-        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": s, "outputs": [], "execution_count": None}
-        for i, s in enumerate(CELLS)
-    ]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    path.write_text(json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
 
 
 def test_the_card_shows_and_the_record_survives_a_save_by_the_browser(lab: Any, browser: Any, tmp_path: Path) -> None:
     path = lab.root / "first.ipynb"
-    notebook(path)
-    page = browser.new_context(viewport={"width": 1200, "height": 1100}).new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{lab.url}/lab/tree/first.ipynb?reset&token={lab.token}")
-    page.wait_for_function("() => window.jupyterapp !== undefined", timeout=60_000)
-    page.wait_for_function(READY, timeout=60_000)
-    page.evaluate("() => { void window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    write_notebook(path, CELLS)
+    jupyter = JupyterPage(lab, browser).open("first.ipynb")
+    page = jupyter.page
+    jupyter.run_all()
     card = page.locator(".jp-OutputArea-output", has_text="mean_absolute_error").last
     card.wait_for(timeout=60_000)
     shown = card.inner_text()
@@ -55,7 +39,7 @@ def test_the_card_shows_and_the_record_survives_a_save_by_the_browser(lab: Any, 
         page.wait_for_timeout(1000)
         page.screenshot(path=f"{folder}/card-page.png")
         card.screenshot(path=f"{folder}/card.png")
-    page.evaluate("() => { void window.jupyterapp.commands.execute('docmanager:save'); }")
+    jupyter.execute("docmanager:save")
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=30_000)
     saved = json.loads(path.read_text())
     assert any("application/vnd.nbops.record.v1+json" in o.get("data", {}) for o in saved["cells"][3]["outputs"])
@@ -71,7 +55,7 @@ def test_the_card_shows_and_the_record_survives_a_save_by_the_browser(lab: Any, 
     result = json.loads(done.stdout)
     assert result["records"] >= 2
     assert {f["what"] for f in result["findings"] if f["result"] == "same"} >= {"payload", "source", "store"}
-    assert errors == []
+    assert jupyter.errors == []
     text = path.read_text().replace("alpha = 1.0", "alpha = 2.0")
     path.write_text(text)
     edited = subprocess.run(

@@ -35,6 +35,7 @@ def show(shell: Any, done: Outcome, form: str, *, marked: bool) -> None:
                 "text/html": card_html(record, name=name, full=full),
                 "text/plain": card_text(record, name=name, full=full),
             },
+            {MIME: {"name": name, "full": full}},  # for JupyterLab's own card, drawn from the record
         )
 
 
@@ -43,5 +44,5 @@ def say(shell: Any, problem: str) -> None:
     _publish(shell, {"text/html": notice_html(problem), "text/plain": notice_text(problem)})
 
 
-def _publish(shell: Any, bundle: dict[str, Any]) -> None:
-    shell.display_pub.publish(data=bundle, metadata={})
+def _publish(shell: Any, bundle: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+    shell.display_pub.publish(data=bundle, metadata=metadata or {})

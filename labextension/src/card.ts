@@ -1,0 +1,159 @@
+/** A cell's record as rows of text, as `nbops.render.card` has them. No DOM: the MIME renderer and the panel draw it. */
+
+import { bytes, cut, lastName, number, shape, value } from './format';
+import type { Json, Num } from './wire';
+
+export const RECORD_MIME = 'application/vnd.nbops.record.v1+json';
+
+const FEW = 12;
+
+interface IFingerprint {
+  digest: string | null;
+  shape: number[];
+  reason: string | null;
+}
+interface IUse {
+  name: string;
+  fingerprint: IFingerprint;
+}
+
+/** What of a `CellRecord` the card draws. */
+export interface IRecord {
+  status: string;
+  error: string | null;
+  reads: IUse[];
+  writes: IUse[];
+  params: { [name: string]: Json };
+  metrics: { name: string; value: Num; step: number | null; model: string | null; data: string | null }[];
+  models: {
+    name: string;
+    type: string;
+    digest: string | null;
+    reason: string | null;
+    trained_on: string | null;
+  }[];
+  files: { path: string; mode: string; size: number | null; reason: string | null }[];
+  artifacts: { name: string; kind: string }[];
+  notes: string[];
+}
+
+export interface IRow {
+  label: string;
+  entries: string[];
+}
+
+const ENDED: { [status: string]: string } = {
+  ok: 'completed',
+  error: 'failed',
+  interrupted: 'stopped',
+  cancelled: 'cancelled'
+};
+
+/** The record of a payload, or null where it is none: an output may hold anything. */
+export function asRecord(decoded: unknown): IRecord | null {
+  if (typeof decoded !== 'object' || decoded === null || Array.isArray(decoded)) {
+    return null;
+  }
+  const given = decoded as { [key: string]: unknown };
+  const lists = ['reads', 'writes', 'metrics', 'models', 'files', 'artifacts', 'notes'];
+  const empty = Object.fromEntries(lists.map(name => [name, Array.isArray(given[name]) ? given[name] : []]));
+  const params = typeof given.params === 'object' && given.params !== null ? given.params : {};
+  return typeof given.status === 'string'
+    ? ({ error: null, ...given, ...empty, params } as unknown as IRecord)
+    : null;
+}
+
+/** The name it was tracked under, and how it ended. */
+export function heading(record: IRecord, name: string | null): string {
+  return `${name ?? 'tracked'} · ${ENDED[record.status] ?? record.status}`;
+}
+
+/** What was captured, in one line. */
+export function summary(record: IRecord): string {
+  const said = record.metrics.slice(0, 3).map(m => `${m.name} ${number(m.value)}`);
+  if (record.metrics.length > 3) {
+    said.push(`${record.metrics.length - 3} more metrics`);
+  }
+  said.push(...record.models.slice(0, 2).map(m => `${m.name}: ${lastName(m.type)}`));
+  if (record.models.length > 2) {
+    said.push(`${record.models.length - 2} more models`);
+  }
+  if (said.length === 0) {
+    const params = Object.keys(record.params).length;
+    if (params > 0) {
+      said.push(`${params} parameter${params === 1 ? '' : 's'}`);
+    }
+    const uses = record.writes.length > 0 ? record.writes : record.reads;
+    const names = [...new Set(uses.map(u => u.name))];
+    if (names.length > 0) {
+      said.push(names.slice(0, 3).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : ''));
+    } else if (record.files.length > 0) {
+      said.push(`${record.files.length} file${record.files.length === 1 ? '' : 's'}`);
+    }
+  }
+  if (record.error) {
+    said.push(cut(record.error));
+  }
+  return said.map(part => cut(part, 200)).join(' · ');
+}
+
+/** Everything that was captured, by what it is. */
+export function rows(record: IRecord): IRow[] {
+  const names = new Map<string | null, string>();
+  for (const use of [...record.writes, ...record.reads]) {
+    names.set(use.fingerprint?.digest ?? null, use.name);
+  }
+  names.delete(null);
+  const models = new Map(record.models.filter(m => m.digest !== null).map(m => [m.digest, m.name]));
+  const file = (f: IRecord['files'][number]) =>
+    [f.path, f.size === null ? '' : bytes(f.size), f.reason ? `(${f.reason})` : ''].filter(Boolean).join(' ');
+  const all: IRow[] = [
+    { label: 'error', entries: record.error ? [record.error] : [] },
+    {
+      label: 'metrics',
+      entries: record.metrics.map(m => {
+        const of = models.has(m.model) ? ` of ${models.get(m.model)}` : '';
+        const on = names.has(m.data) ? ` on ${names.get(m.data)}` : '';
+        return `${m.name} ${number(m.value)}${of}${on}${typeof m.step === 'number' ? ` (step ${number(m.step)})` : ''}`;
+      })
+    },
+    { label: 'parameters', entries: Object.entries(record.params).map(([k, v]) => `${k} = ${value(v)}`) },
+    { label: 'data in', entries: record.reads.map(u => data(u)) },
+    { label: 'data out', entries: record.writes.map(u => data(u, record.reads)) },
+    {
+      label: 'models',
+      entries: record.models.map(m => {
+        const on = names.has(m.trained_on) ? ` trained on ${names.get(m.trained_on)}` : '';
+        const kept = m.digest === null ? ` (not kept: ${m.reason ?? 'unknown'})` : '';
+        return `${m.name}: ${lastName(m.type)}${on}${kept}`;
+      })
+    },
+    { label: 'files read', entries: record.files.filter(f => f.mode === 'read').map(file) },
+    { label: 'files written', entries: record.files.filter(f => f.mode !== 'read').map(file) },
+    {
+      label: 'kept',
+      entries: record.artifacts
+        .filter(a => a.kind === 'figure' || a.kind === 'file')
+        .map(a => `${a.name} (${a.kind})`)
+    },
+    { label: 'notes', entries: record.notes }
+  ];
+  return all
+    .filter(row => row.entries.length > 0)
+    .map(row => ({ label: row.label, entries: few(row.entries) }));
+}
+
+function data(use: IUse, before: IUse[] = []): string {
+  const text = [use.name, shape(use.fingerprint?.shape)].filter(Boolean).join(' ');
+  const digest = use.fingerprint?.digest;
+  if (!digest) {
+    return `${text} (${use.fingerprint?.reason ?? 'not fingerprinted'})`;
+  }
+  const was = before.find(u => u.name === use.name)?.fingerprint?.digest;
+  return was && was !== digest ? `${text} (changed)` : text;
+}
+
+function few(entries: string[]): string[] {
+  const short = entries.slice(0, FEW).map(entry => cut(String(entry), 500));
+  return entries.length <= FEW ? short : [...short, `and ${number(entries.length - FEW)} more`];
+}

@@ -1,0 +1,50 @@
+/** The desk of the views, in JupyterLab: dialogs, documents, the notebook in front. */
+
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
+import type { IDocumentManager } from '@jupyterlab/docmanager';
+import type { INotebookTracker } from '@jupyterlab/notebook';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { View } from './model/panelModel';
+import type { IDesk } from './views/desk';
+
+export function labDesk(
+  app: JupyterFrontEnd,
+  notebooks: INotebookTracker | null,
+  documents: IDocumentManager | null,
+  rendermime: IRenderMimeRegistry | null,
+  show: (view: View) => void
+): IDesk {
+  return {
+    rendermime,
+    show,
+    openFile: path => {
+      if (documents) {
+        documents.openOrReveal(path);
+      } else if (app.commands.hasCommand('docmanager:open')) {
+        void app.commands.execute('docmanager:open', { path });
+      }
+    },
+    showCell: id => {
+      const notebook = notebooks?.currentWidget?.content;
+      const index = notebook?.widgets.findIndex(cell => cell.model.id === id) ?? -1;
+      if (notebook && index >= 0) {
+        notebook.activeCellIndex = index;
+        void notebook.scrollToItem(index, 'smart');
+      }
+    },
+    confirm: async (title, body, action) => {
+      const answer = await showDialog({
+        title,
+        body,
+        buttons: [Dialog.cancelButton(), Dialog.okButton({ label: action })],
+        defaultButton: 0
+      });
+      return answer.button.accept;
+    },
+    ask: async (title, label) => {
+      const answer = await InputDialog.getText({ title, label });
+      return answer.button.accept ? (answer.value ?? '') : null;
+    }
+  };
+}

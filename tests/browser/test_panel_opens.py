@@ -1,0 +1,34 @@
+"""The panel comes with the package, in JupyterLab and Notebook 7; the toolbar switches the kernel's tracking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from browser.jupyter_page import JupyterPage, write_notebook
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_the_toolbar_switches_tracking_and_the_card_is_drawn_from_the_record(lab: Any, browser: Any, app: str) -> None:
+    write_notebook(lab.root / f"opens-{app}.ipynb", ["alpha = 0.25\nbeta = alpha * 2"])
+    jupyter = JupyterPage(lab, browser, app=app).open(f"opens-{app}.ipynb")
+    page = jupyter.page
+    assert jupyter.show("runs").is_visible()
+    tabs = page.get_by_role("tablist", name="nbops views").get_by_role("tab")
+    assert tabs.all_inner_texts() == ["This notebook", "Runs", "Models", "Pipelines", "Monitoring", "Schedules"]
+    tabs.nth(1).press("ArrowRight")
+    page.locator('.nbops-View[data-view="models"]').wait_for()
+    track = page.locator('jp-button[data-command="nbops:toggle-tracking"]')
+    track.click()
+    expect(track).to_have_attribute("aria-pressed", "true")
+    jupyter.run_all()
+    card = page.locator(".nbops-RecordCard")
+    card.wait_for()
+    assert "alpha = 0.25" not in card.inner_text()  # a cell that nobody marked: one line that opens
+    card.locator("summary").click()
+    assert "alpha = 0.25" in card.inner_text()
+    jupyter.close()
