@@ -24,6 +24,7 @@ COMMANDS = {
     "runs": {"list", "show", "diff", "delete", "restore"},
     "lineage": set(),
     "stale": set(),
+    "leakage": set(),
     "slice": set(),
     "reproduce": set(),
     "diff": set(),
