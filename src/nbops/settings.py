@@ -7,6 +7,7 @@ misspelt gate can't be silently absent.
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import tomllib
 import types
 import typing
@@ -23,22 +24,36 @@ FILE = "nbops.toml"
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
     """``[store]``. `artifacts` is a folder (default: beside the database). `durability` "full" waits for the disk
-    at each commit and for each artifact. Data larger than `keep_under_mb` is fingerprinted, not kept. A deleted run
-    can be restored for `undelete_days`."""
+    at each commit and for each artifact. A deleted run can be restored for `undelete_days`.
+
+    The content of files that cells read or write is kept if it is smaller than `keep_under_mb`, or whatever its size if
+    `keep` names it; never if `never_keep` does. Both are shell patterns of paths (or their last part) and of variables:
+    tables and arrays in memory are kept only where `keep` names them. Over a quota (what one run, or all, may add to
+    the store) content is only fingerprinted."""
 
     artifacts: str | None = None
     durability: str = "normal"
     keep_under_mb: float = 100.0
+    keep: tuple[str, ...] = ()
+    never_keep: tuple[str, ...] = ()
+    quota_per_run_mb: float = 1_000.0
+    quota_mb: float = 10_000.0
     undelete_days: float = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureSettings:
-    """``[capture]``. `budget_s`: how long fingerprinting may take per cell. `card`: full, line or off."""
+    """``[capture]``. `budget_s`: how long fingerprinting may take per cell. `card`: full, line or off. Of columns whose
+    names match `no_values` (shell patterns, in any case) no value is kept: counts only."""
 
     budget_s: float = 1.0
     card: str = "full"
     keep_models: bool = True
+    no_values: tuple[str, ...] = ()
+
+    def withholds(self, column: str) -> bool:
+        """May no value of this column be kept?"""
+        return any(fnmatch.fnmatchcase(column.lower(), pattern.lower()) for pattern in self.no_values)
 
 
 @dataclass(frozen=True, kw_only=True)

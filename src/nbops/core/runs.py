@@ -86,13 +86,15 @@ class DataUse:
 @dataclass(frozen=True, kw_only=True)
 class FileUse:
     """A file that a cell read or wrote. `path` is relative to the workspace root where it lies below it;
-    a URL carries no credentials. `digest` is that of the file's fingerprint, None if it was not hashed."""
+    a URL carries no credentials. `digest` is that of the file's fingerprint, None if it was not hashed. `not_kept`
+    says why its content is only fingerprinted; None if it is kept, or about to be."""
 
     path: str
     mode: str  # "read" or "write"
     digest: str | None
     size: int | None = None
     reason: str | None = None
+    not_kept: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
