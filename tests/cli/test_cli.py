@@ -38,7 +38,7 @@ COMMANDS = {
     "tick": set(),
     "decisions": set(),
 }
-WRITING = {"init", "demo", "run", "pipeline run", "deployments add"}
+WRITING = {"init", "demo", "run", "deployments add"}
 
 
 def nbops(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
