@@ -20,7 +20,7 @@ COMMANDS = {
     "verify": set(),
     "run": set(),
     "params": set(),
-    "pipeline": {"list", "run", "show", "status"},
+    "pipeline": {"list", "run", "show", "status", "infer", "split"},
     "runs": {"list", "show", "diff"},
     "lineage": set(),
     "stale": set(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from nbops.cli.program import Listing, json_option, parse_params, show, table, workspace
@@ -11,7 +13,7 @@ from nbops.core.runs import RunKind
 
 @click.group(cls=Listing)
 def pipeline() -> None:
-    """Notebooks as steps: run, show, status. Alone it lists."""
+    """Notebooks as steps: infer, split, run, show, status. Alone it lists."""
 
 
 @pipeline.command("list")
@@ -112,3 +114,31 @@ def status(run_id: str | None, as_json: bool) -> None:
         lambda: f"{found.name} {found.id}: {found.status.lower()}\n" + table(rows, ["step", "state", ""], "no steps"),
         as_json,
     )
+
+
+@pipeline.command("infer")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+@click.option("--name", help="Of the pipeline; by default the folder's.")
+@click.option("--write", is_flag=True, help="Add the proposal to nbops.toml.")
+@json_option
+def infer_(folder: Path, name: str | None, write: bool, as_json: bool) -> None:
+    """Propose a pipeline of a folder's notebooks: from what they were seen to read and write, and what they say."""
+    from nbops.pipeline import infer
+
+    ws = workspace()
+    found = infer.infer(ws, folder, name)
+    path = infer.write(ws, found) if write else None
+    show(found, lambda: found.toml.rstrip() + (f"\n\nadded to {path}" if path else ""), as_json)
+
+
+@pipeline.command("split")
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Another folder to write to.")
+@json_option
+def split_(notebook: Path, folder: Path | None, as_json: bool) -> None:
+    """Cut a notebook into one for each step that its cells begin (tag step:NAME, or %nbops step NAME)."""
+    from nbops.pipeline.split import split
+
+    written, toml = split(workspace(), notebook, folder)
+    paths = [str(path) for path in written]
+    show({"written": paths, "toml": toml}, lambda: "\n".join([*(f"wrote {p}" for p in paths), "", toml]), as_json)
