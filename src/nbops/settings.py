@@ -61,23 +61,37 @@ class Step:
     """``[pipelines.NAME.steps.STEP]``. Paths are relative to the workspace root; `inputs` may be globs.
 
     `outputs` are files the notebook writes, or names it hands over with ``nbops.output``. `cache` true declares
-    that a step that reads a URL, a database, the clock or unseeded randomness may be cached all the same."""
+    that a step that reads a URL, a database, the clock or unseeded randomness may be cached all the same, a
+    freshness ("1d", "12h") for how long. `foreach` runs the notebook once for each of several values of a parameter.
+    What the rest means is said in docs/pipelines.md."""
 
     notebook: str
     params: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    cache: bool | None = None  # None: cached unless something speaks against it
-    timeout_s: float | None = None
+    cache: bool | str | None = None  # None: cached unless something speaks against it
+    timeout_s: float | None = None  # for all cells together
+    cell_timeout_s: float | None = None
+    retries: int = 0
+    retry_wait_s: float = 1.0  # before the first retry; twice as long before each further one
+    when: str | None = None
+    foreach: Mapping[str, Any] = field(default_factory=dict)
+    after_skip: bool = False  # run although a step it needs was skipped
+    uses: tuple[str, ...] = ()  # of `limits`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """``[pipelines.NAME]``. `params` go to every step that has a parameter of that name."""
+    """``[pipelines.NAME]``. `params` go to every step that has a parameter of that name. At most `jobs` steps run at
+    once, and of those that use something of `limits` at most that many. `on_failure` is the step that runs when
+    another has failed, and only then."""
 
     steps: Mapping[str, Step]
     params: Mapping[str, Any] = field(default_factory=dict)
+    jobs: int = 1
+    limits: Mapping[str, int] = field(default_factory=dict)
+    on_failure: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
