@@ -47,6 +47,8 @@ def add(tx: Transaction, record: CellRecord, *, series: Iterable[Metric] = (), f
 
 
 def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric]) -> None:
+    """Add values, in the order in which they were logged; the last of each name is what the run is listed with."""
+    added = list(metrics)
     tx.write_many(
         "INSERT INTO metrics (run, seq, key, step, value, source, model, data, line)"
         " VALUES (:run, :seq, :key, :step, :value, :source, :model, :data, :line)",
@@ -62,8 +64,13 @@ def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric
                 "data": m.data,
                 "line": m.line,
             }
-            for m in metrics
+            for m in added
         ],
+    )
+    tx.write_many(
+        "INSERT INTO run_metrics (run, key, value) VALUES (:run, :key, :value)"
+        " ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
+        [{"run": run_id, "key": key, "value": value} for key, value in {m.name: m.value for m in added}.items()],
     )
 
 
@@ -135,11 +142,29 @@ def latest_metrics(reader: Reader, run_ids: list[str]) -> dict[str, dict[str, fl
     marks = {f"r{i}": run_id for i, run_id in enumerate(run_ids)}
     if marks:
         for row in reader.rows(
-            f"SELECT run, key, value FROM metrics WHERE run IN ({', '.join(':' + m for m in marks)}) ORDER BY id",
+            "SELECT run, key, value FROM run_metrics"
+            f" WHERE run IN ({', '.join(':' + m for m in marks)}) ORDER BY run, rowid",
             **marks,
         ):
             found[row["run"]][row["key"]] = float("nan") if row["value"] is None else row["value"]
     return found
+
+
+def curves(reader: Reader, run_id: str, *, most: int = 1000) -> dict[str, list[tuple[int | None, float]]]:
+    """{metric: its (step, value) pairs in the order of steps} of the metrics that were logged more than once. Of a
+    longer curve `most` points, evenly chosen, the last among them."""
+    found: dict[str, list[tuple[int | None, float]]] = {}
+    for row in reader.rows("SELECT key, step, value FROM metrics WHERE run = :run ORDER BY id", run=run_id):
+        value = float("nan") if row["value"] is None else row["value"]
+        found.setdefault(row["key"], []).append((row["step"], value))
+    thin = {}
+    for name, points in found.items():
+        if len(points) > 1:
+            points.sort(key=lambda p: p[0] if p[0] is not None else -1)
+            every = max((len(points) - 1) / (most - 1), 1.0)
+            chosen = sorted({min(round(i * every), len(points) - 1) for i in range(min(most, len(points)))})
+            thin[name] = [points[i] for i in chosen]
+    return thin
 
 
 def artifacts(reader: Reader, run_id: str, kind: str | None = None) -> list[Artifact]:
