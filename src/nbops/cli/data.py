@@ -129,11 +129,12 @@ def check(name: str, against: str, as_json: bool) -> None:
 
 @data.command("gc")
 @click.option("--yes", is_flag=True, help="Remove it.")
+@click.option("--alone", is_flag=True, help="With --yes: no other store keeps content there, as far as you know.")
 @json_option
-def gc(yes: bool, as_json: bool) -> None:
+def gc(yes: bool, alone: bool, as_json: bool) -> None:
     """Kept content that nothing refers to; removed only with --yes."""
     from nbops.catalog.garbage import collect
     from nbops.render import data as drawn
 
-    found = collect(workspace(), remove=yes)
+    found = collect(workspace(), remove=yes, alone=alone)
     show({"size": found.size, "garbage": found}, lambda: drawn.garbage(found), as_json)

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbops.capture.instruments.fit_log import FitLog, described, remember
 from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Evaluation, Facts, Known, ModelLog
 from nbops.capture.instruments.names import names_of
@@ -26,7 +27,6 @@ from nbops.capture.instruments.tables import (
     with_target,
 )
 from nbops.capture.instruments.watch import Watch
-from nbops.core.canonical import canonical
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, ModelUse
 from nbops.modelfiles.save import SavedModel
@@ -35,7 +35,6 @@ from nbops.settings import ALL, NONE
 _MOST_OF_A_LINE = 20  # items of a container fitted by one line of code
 _MOST_TYPES = 5  # named of those not kept
 _MOST_EVALUATIONS = 64  # different evaluation rows in a cell
-_MOST_FITS = 10_000  # of which parameters and metrics are kept
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -61,7 +60,7 @@ class ScopeModels:
         self._held_bytes = 0
         self._predictors: list[tuple[int, Known, int]] = []
         self._logged: list[tuple[str, Known, int]] = []
-        self._every: list[tuple[Known, int, Facts]] = []
+        self._every: FitLog = []
         self.keeps = watch.scope.workspace.settings.capture.keep_models
 
     def touch(self, estimator: Any) -> Known:
@@ -89,8 +88,7 @@ class ScopeModels:
         self._fitted.add(id(known))
         known.state += 1
         known.facts = facts
-        if len(self._every) < _MOST_FITS:
-            self._every.append((known, known.state, facts))
+        remember(self._every, known, facts)
         estimator = known.ref() if self.keeps == ALL else None
         if estimator is not None:
             known.past[known.state] = facts
@@ -260,22 +258,7 @@ class ScopeModels:
         return uses
 
     def _fits(self) -> None:
-        """Keep what is known of every fit, whether its model is kept or not."""
-        found = []
-        for known, state, facts in self._every:
-            judged = [e for e in self._evaluations.get(id(known), ()) if e.state == state]
-            saved = known.saved.get(state)
-            found.append(
-                {
-                    "type": known.type,
-                    "line": facts.line,
-                    "params": facts.params,
-                    "trained_on": facts.trained_on,
-                    "metrics": {name: value for e in judged for name, value in e.metrics.items()},
-                    "model": saved.digest if saved is not None else None,
-                }
-            )
-        content = self.watch.attempt("what is known of the fits", lambda: canonical(found).encode())
+        content = self.watch.attempt("what is known of the fits", lambda: described(self._every, self._evaluations))
         if content is not None:
             about = {"fits": self.fits.total()}
             self.watch.keep(content, name="fits.json", kind="fits", media="application/json", about=about)
