@@ -19,6 +19,7 @@ from typing import Any
 from nbops.core.errors import SettingsError, suggestion
 
 FILE = "nbops.toml"
+LAST, ALL, NONE = "last", "all", "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,12 @@ class StoreSettings:
 @dataclass(frozen=True, kw_only=True)
 class CaptureSettings:
     """``[capture]``. `budget_s`: how long fingerprinting may take per cell. `card`: full, line or off. Of columns whose
-    names match `no_values` (shell patterns, in any case) no value is kept: counts only."""
+    names match `no_values` (shell patterns, in any case) no value is kept: counts only. `keep_models`: "last" (of what
+    one line fits, the last, and those that are named or judged), "all", or "none"."""
 
     budget_s: float = 1.0
     card: str = "full"
-    keep_models: bool = True
+    keep_models: str = LAST
     no_values: tuple[str, ...] = ()
 
     def withholds(self, column: str) -> bool:

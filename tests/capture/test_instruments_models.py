@@ -318,7 +318,7 @@ model = Remote(api_key="hunter2hunter2", url="https://me:hunter2hunter2@example.
 
 def test_budget_over_is_said_and_no_old_digest_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "nbops.toml").write_text("[capture]\nbudget_s = 0.0\nkeep_models = false\n")
+    (tmp_path / "nbops.toml").write_text("[capture]\nbudget_s = 0.0\nkeep_models = 'none'\n")
     cells = Cells(tmp_path)
     cells.plain(PREPARE)
     seen = cells.run("from sklearn.linear_model import Ridge\nmodel = Ridge().fit(X, y)\nmodel.score(X, y)")

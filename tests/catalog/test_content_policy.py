@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from nbops.catalog.garbage import collect
 from nbops.catalog.versions import Catalogue
 from nbops.core.errors import UnknownNameError
 from nbops.core.runs import RunKind
+from nbops.pipeline.execute import run_notebook
 from nbops.store import data_contents, records, runs
 from nbops.workspace import Workspace, open_workspace
 
@@ -228,3 +230,18 @@ def aged(ws: Workspace) -> None:
     then = time.time() - 7200
     for file in ws.artifacts.root.rglob("*"):
         os.utime(file, (then, then))
+
+
+def test_a_step_whose_kernel_ends_at_once_keeps_what_it_read(tmp_path: Path) -> None:
+    (tmp_path / "nbops.toml").touch()
+    large = np.random.default_rng(3).bytes(20_000_000)
+    (tmp_path / "large.bin").write_bytes(large)
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
+    book = {"nbformat": 4, "nbformat_minor": 5, "cells": [cell | {"source": reading("large.bin")}]}
+    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "python3"}}
+    (tmp_path / "step.ipynb").write_text(json.dumps(book | {"metadata": kernel}))
+    ws = open_workspace(tmp_path, environ={})
+    run_notebook(ws, tmp_path / "step.ipynb")
+    (tmp_path / "large.bin").unlink()
+    assert kept(ws, "large.bin", tmp_path / "back") == large
+    ws.store.close()

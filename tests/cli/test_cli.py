@@ -28,7 +28,7 @@ COMMANDS = {
     "slice": set(),
     "reproduce": set(),
     "diff": set(),
-    "data": {"list", "show", "diff", "get", "gc"},
+    "data": {"list", "show", "diff", "get", "profile", "check", "tag", "describe", "gc"},
     "promote": set(),
     "approve": set(),
     "reject": set(),
