@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbops.core.difference import Difference
 from nbops.core.fingerprint import Column, Fingerprint
-from nbops.core.runs import DataUse, FileUse
+from nbops.core.runs import DataUse, FileUse, RunKind
 from nbops.render.difference import difference_text
 from nbops.reproduction.difference import difference
 
@@ -77,3 +77,18 @@ def test_values_data_and_environment(project) -> None:
     assert data["a.csv"] == "cannot be compared: not fingerprinted: budget"
     assert of(result, "environment").keys() == {"Python", "pandas"}
     assert [(c.a, c.b) for c in result.changes if c.name == "git"] == [("aaa", "bbb")]
+
+
+def test_runs_of_a_pipeline_are_compared_step_by_step(project) -> None:
+    pipelines = []
+    for rows, x in ((10, "x = 1"), (12, "x = 2")):
+        whole = project.session(kind=RunKind.PIPELINE, name="train", notebook=None)
+        for name in ("prepare", "fit"):
+            use = frame(f"{rows}{name}", rows if name == "prepare" else 5)
+            project.session((x, {"writes": (use,)}), kind=RunKind.STEP, name=name, parent=whole.id)
+        pipelines.append(whole.id)
+    result = difference(project.ws(), *pipelines)
+    assert of(result, "code") == {"prepare: cell [1]": "+1 −1 lines", "fit: cell [1]": "+1 −1 lines"}
+    assert of(result, "data")["prepare: rides"].startswith("2 rows more; ")
+    assert "rows" not in of(result, "data")["fit: rides"]
+    assert difference(project.ws(), pipelines[0], pipelines[0]).changes == ()
