@@ -124,7 +124,7 @@ class Session:
                 run = self._run_for(start)
                 cell = OpenCell(start=start, run=run, namespace=namespace, started_at=self.workspace.clock.now())
                 self._before(cell)
-                self._instruments.begin(Scope(workspace=self.workspace))
+                self._instruments.begin(Scope(workspace=self.workspace, code=start.code))
                 cell.observing = True
                 self._open = cell
         except BaseException as error:

@@ -117,7 +117,7 @@ class Artifact:
     """Content kept in the artifact store under its digest (``a1:blake3:<hex>``)."""
 
     name: str
-    kind: str  # model, fits, figure, evaluation, profile, rows, notebook, source, file, detail
+    kind: str  # model, fits, figure, evaluation, profile, rows, notebook, source, module, query, environment, file, detail
     digest: str
     size: int
     media: str = "application/octet-stream"

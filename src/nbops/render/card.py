@@ -137,6 +137,7 @@ def _rows(record: CellRecord) -> list[Row]:
         ("models", [_model(m, names) for m in record.models]),
         ("files read", [_file(f.path, f.size, f.reason) for f in record.files if f.mode == "read"]),
         ("files written", [_file(f.path, f.size, f.reason) for f in record.files if f.mode != "read"]),
+        ("queries", [_query(a.about, names) for a in record.artifacts if a.kind == "query"]),
         ("kept", [f"{a.name} ({a.kind})" for a in record.artifacts if a.kind in ("figure", "file")]),
         ("notes", list(record.notes)),
     ]
@@ -167,6 +168,11 @@ def _model(model: ModelUse, names: Names) -> str:
 
 def _file(path: str, size: int | None, reason: str | None) -> str:
     return f"{path}{f' {_bytes(size)}' if size is not None else ''}{f' ({reason})' if reason else ''}"
+
+
+def _query(about: Mapping[str, Any], names: Names) -> str:
+    to = f" → {names[about['result']]}" if about.get("result") in names else ""
+    return f"{value(about.get('query', ''))}{to} ({about.get('database', 'a database')})"
 
 
 def _bytes(size: int) -> str:
