@@ -4,7 +4,8 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { INotebookTracker } from '@jupyterlab/notebook';
-import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { type IRenderMimeRegistry, MimeModel } from '@jupyterlab/rendermime';
+import { Widget } from '@lumino/widgets';
 import type { View } from './model/panelModel';
 import type { IDesk } from './views/desk';
 
@@ -17,6 +18,7 @@ export function labDesk(
 ): IDesk {
   return {
     rendermime,
+    markdown: rendermime && ((text, node) => drawMarkdown(rendermime, text, node)),
     show,
     openFile: path => {
       if (documents) {
@@ -47,4 +49,12 @@ export function labDesk(
       return answer.button.accept ? (answer.value ?? '') : null;
     }
   };
+}
+
+/** Untrusted: the renderer sanitizes, and runs no script. */
+function drawMarkdown(rendermime: IRenderMimeRegistry, text: string, node: HTMLElement): () => void {
+  const renderer = rendermime.createRenderer('text/markdown');
+  Widget.attach(renderer, node);
+  void renderer.renderModel(new MimeModel({ trusted: false, data: { 'text/markdown': text } }));
+  return () => renderer.dispose();
 }

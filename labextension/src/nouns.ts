@@ -135,7 +135,8 @@ export type Badge = 'stale' | 'out of order' | 'edited' | 'leaky' | 'failed' | '
 /** Data a cell read or wrote. */
 export interface IDataUse {
   name: string;
-  fingerprint: { kind: string; digest: string | null; shape: number[]; reason: string | null };
+  fingerprint?: { kind: string; digest: string | null; shape: number[]; reason: string | null };
+  shape?: number[];
 }
 
 export interface ICell {
@@ -144,6 +145,8 @@ export interface ICell {
   run: string;
   seq: number;
   execution_count: number | null;
+  /** What it was tracked as, where it has a name. */
+  source_name?: string | null;
   status: string;
   error?: string | null;
   seconds: number;
@@ -264,6 +267,8 @@ export interface IParameter {
   choices?: Json[] | null;
   min?: number | null;
   max?: number | null;
+  /** As said to people: "≥ 0, < 1". */
+  bounds?: string;
   required: boolean;
   steps?: string[];
 }
