@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from needs import missing
+from postgres_server import postgres_server as postgres_server  # a fixture
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def wrong(words: list[str]) -> str | None:
             return f"no option {word!r}"
         elif not options[word].is_flag and not equals and rest:
             rest.pop(0)
-    places = sum(isinstance(p, click.Argument) for p in command.params)
+    places = sum(99 if p.nargs < 0 else p.nargs for p in command.params if isinstance(p, click.Argument))
     return f"{arguments} arguments, it takes {places}" if arguments > places else None
 
 

@@ -37,8 +37,12 @@ def test_the_environment_goes_first(tmp_path: Path) -> None:
     assert (place.root, place.home) == (tmp_path, tmp_path / "elsewhere")
     place = find(tmp_path, {"NBOPS_STORE": f"sqlite:///{tmp_path}/x.db"})
     assert place.database == tmp_path / "x.db"
-    with pytest.raises(SettingsError, match="only SQLite"):
-        find(tmp_path, {"NBOPS_STORE": "postgresql://db/x"})
+    place = find(tmp_path, {"NBOPS_STORE": "postgresql://me@db/x"})
+    assert (place.database, place.home) == ("postgresql://me@db/x", tmp_path / ".nbops")
+    with pytest.raises(
+        SettingsError, match=r"mysql://me:\[redacted\]@db/x.*give a path, sqlite:///PATH or postgresql://"
+    ):
+        find(tmp_path, {"NBOPS_STORE": "mysql://me:hunter2@db/x"})
 
 
 def test_without_anything_the_users_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ _PUBLIC = {
     "log_param": "nbops.capture.api",
     "log_params": "nbops.capture.api",
     "output": "nbops.pipeline.handover",
+    "param": "nbops.notebook.param_call",
     "set_tag": "nbops.capture.api",
     "track": "nbops.capture.api",
 }
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
         track as track,
     )
     from nbops.fingerprints.fingerprint import fingerprint as fingerprint
+    from nbops.notebook.param_call import param as param
     from nbops.pipeline.handover import input as input
     from nbops.pipeline.handover import output as output
     from nbops.registry.loading import load_model as load_model

@@ -23,11 +23,13 @@ FILE = "nbops.toml"
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
     """``[store]``. `artifacts` is a folder (default: beside the database). `durability` "full" waits for the disk
-    at each commit and for each artifact. Data larger than `keep_under_mb` is fingerprinted, not kept."""
+    at each commit and for each artifact. Data larger than `keep_under_mb` is fingerprinted, not kept. A deleted run
+    can be restored for `undelete_days`."""
 
     artifacts: str | None = None
     durability: str = "normal"
     keep_under_mb: float = 100.0
+    undelete_days: float = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +68,17 @@ class Pipeline:
 @dataclass(frozen=True, kw_only=True)
 class GateSettings:
     """``[deployments.NAME.gates]``. `max` and `min` bound metrics on the kept evaluation rows; `margin` is how much
-    smaller (relative; larger for scores) the candidate's error must be than the champion's on the same rows."""
+    smaller (relative; larger for scores) the candidate's error must be than the champion's on the same rows.
+    `slices` bounds the error of every group of rows by a column, as a multiple of that of all rows; `reproduce` asks
+    that the run is done again and gives the same. `approval` true asks for the word of a second person, a name for that
+    of one whom ``[roles]`` lists under it."""
 
     max: Mapping[str, float] = field(default_factory=dict)
     min: Mapping[str, float] = field(default_factory=dict)
     margin: float = 0.0
+    slices: Mapping[str, float] = field(default_factory=dict)
+    reproduce: bool = False
+    approval: bool | str = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +123,13 @@ class DeploymentSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
+    """The whole file. ``[roles]``: who may speak for a role, by identity: ``owner = ["ann", "bob"]``."""
+
     store: StoreSettings = field(default_factory=StoreSettings)
     capture: CaptureSettings = field(default_factory=CaptureSettings)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     deployments: Mapping[str, DeploymentSettings] = field(default_factory=dict)
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def deployment(self, name: str) -> DeploymentSettings:
         """The wishes for a deployment; the defaults if nbops.toml doesn't speak of it."""
@@ -162,7 +173,12 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     if origin is types.UnionType or origin is typing.Union:
-        return _value(next(a for a in args if a is not type(None)), value, where)
+        options = [a for a in args if a is not type(None)]
+        if len(options) == 1:
+            return _value(options[0], value, where)
+        if type(value) not in options:
+            raise SettingsError(f"{where}: expected {' or '.join(o.__name__ for o in options)}, got {value!r}")
+        return value
     if origin is tuple:
         if not isinstance(value, list):
             raise SettingsError(f"{where}: expected a list, got {value!r}")

@@ -1,9 +1,9 @@
 """`Workspace`: the handles everything is done with, and the one resolver that finds it, for the kernel, the
 server, the CLI and papermill alike.
 
-In this order: ``NBOPS_HOME`` (the folder of the store) · ``NBOPS_STORE`` (its SQLite file) · the nearest folder,
-from the start upwards, that holds ``nbops.toml`` or ``.nbops`` · the git repository's root · the user's data
-folder. Nothing is made on disk before the first record.
+In this order: ``NBOPS_HOME`` (the folder of the store) · ``NBOPS_STORE`` (its SQLite file, or a ``postgresql://`` URL;
+files then go where they would go without it) · the nearest folder, from the start upwards, that holds ``nbops.toml`` or
+``.nbops`` · the git repository's root · the user's data folder. Nothing is made on disk before the first record.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nbops import settings as settings_
 from nbops.core.clock import Clock, SystemClock
@@ -23,6 +24,7 @@ from nbops.store.database import Database
 
 HOME = ".nbops"
 DATABASE = "nbops.sqlite"
+SERVERS = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class Place:
 
     root: Path
     home: Path
-    database: Path
+    database: Path | str  # a SQLite file, or the URL of a PostgreSQL database
     why: str
     shared: bool = False
 
@@ -61,15 +63,22 @@ def find(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> 
     root, home, why, shared = _by_folder(here)
     if environ.get("NBOPS_HOME"):
         home, why = Path(environ["NBOPS_HOME"]).expanduser().absolute(), "NBOPS_HOME is set"
-    database = home / DATABASE
+    database: Path | str = home / DATABASE
     if environ.get("NBOPS_STORE"):
         given = environ["NBOPS_STORE"].removeprefix("sqlite:///")
-        if "://" in given:
-            raise SettingsError(f"NBOPS_STORE={given!r}: only SQLite is supported yet; give a path or sqlite:///PATH")
-        database = Path(given).expanduser().absolute()
-        if not environ.get("NBOPS_HOME"):
-            home = database.parent
         why = "NBOPS_STORE is set"
+        if given.startswith(SERVERS):
+            database = given
+        elif "://" in given:
+            from nbops.core.redaction import redact_text
+
+            raise SettingsError(
+                f"NBOPS_STORE={redact_text(given)!r}: give a path, sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+            )
+        else:
+            database = Path(given).expanduser().absolute()
+            if not environ.get("NBOPS_HOME"):
+                home = database.parent
     return Place(root=root, home=home, database=database, why=why, shared=shared)
 
 
@@ -100,7 +109,7 @@ def open_workspace(
         home=place.home,
         why=place.why,
         shared=place.shared,
-        store=Database(
+        store=_database(
             place.database,
             durability=settings.store.durability,
             read_only=read_only,
@@ -126,6 +135,14 @@ def relative(workspace: Workspace, path: Path) -> str:
         return absolute.relative_to(workspace.root).as_posix()
     except ValueError:
         return absolute.as_posix()
+
+
+def _database(place: Path | str, **how: Any) -> Database:
+    if isinstance(place, Path):
+        return Database(place, **how)
+    from nbops.store.postgres import PostgresDatabase
+
+    return PostgresDatabase(place, **how)
 
 
 def _by_folder(here: Path) -> tuple[Path, Path, str, bool]:

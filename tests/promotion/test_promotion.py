@@ -65,8 +65,8 @@ def test_a_good_candidate_becomes_version_alias_and_deployment(ws: Workspace) ->
         "smoke score": "passed",
         "trusted types": "passed",
         "leakage": "not checked",
-        "reproducibility": "not checked",
         "fairness slices": "not checked",
+        "reproducibility": "not checked",
         "approval": "not checked",
     }
     assert tuple(outcomes(done)) == ORDER

@@ -55,7 +55,7 @@ class Bikes:
 def bikes(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Bikes:
     root = tmp_path_factory.mktemp("bikes") / "project"
     (root / "data").mkdir(parents=True)
-    (root / "nbops.toml").write_text("")
+    (root / "nbops.toml").write_text("[store]\nkeep_under_mb = 0.0\n")  # inputs are fingerprinted, not kept
     shutil.copy(EXAMPLE, root / "train.ipynb")
     months_of(data_dir, "2011-03", "2011-04").to_parquet(root / "data" / "training.parquet")
     ws = open_workspace(root)

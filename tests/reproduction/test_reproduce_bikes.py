@@ -12,7 +12,7 @@ from bike_months import months_of
 
 from nbops.core.canonical import parse
 from nbops.core.errors import UnknownNameError
-from nbops.core.models import Field, ModelVersion, Signature
+from nbops.core.models import Action, Field, ModelVersion, Promotion, Signature
 from nbops.core.reproduction import Reproduction, Verdict
 from nbops.core.runs import RunKind
 from nbops.pipeline.execute import run_notebook
@@ -74,8 +74,9 @@ def test_changed_data_is_named_with_the_first_variable_and_column(bikes, tmp_pat
     rides = pd.read_parquet(file)
     rides.loc[rides.index[100], "temp"] += 0.01
     rides.to_parquet(file)
-    done = nbops(mine.root, "reproduce", bikes.run.id, "--json")
+    done = nbops(mine.root, "reproduce", bikes.run.id, "--json", "--html", "report.html")
     assert done.returncode == 4, done.stderr
+    assert "column <code>temp</code>" in (mine.root / "report.html").read_text()
     assert "did not come out the same" in done.stderr
     answer = json.loads(done.stdout)
     first = answer["first"]
@@ -86,6 +87,20 @@ def test_changed_data_is_named_with_the_first_variable_and_column(bikes, tmp_pat
     verdicts = {(c["cell"], f["name"]): f["verdict"] for c in answer["cells"] for f in c["findings"]}
     assert verdicts[3, "month"] == "identical"  # it comes from another column
     assert verdicts[4, "model"] == "different"
+
+
+def test_data_whose_content_is_kept_comes_back_whatever_has_become_of_the_file(bikes, tmp_path: Path) -> None:
+    mine = bikes.copy(tmp_path / "p")
+    ws = mine.ws()
+    file = mine.root / "data" / "training.parquet"
+    ws.artifacts.put_file(file)
+    file.write_bytes(file.read_bytes() + b"more")
+    result = reproduce(ws, bikes.run.id)
+    assert result.verdict is Verdict.IDENTICAL
+    assert {r.name: (r.how, r.exact) for r in result.restored}["data/training.parquet"] == (
+        "from the artifact store",
+        True,
+    )
 
 
 def test_without_its_data_it_could_not_be_done(bikes, tmp_path: Path) -> None:
@@ -136,11 +151,37 @@ def test_a_model_version_stands_for_the_run_that_made_it(bikes, tmp_path: Path) 
         created_at=bikes.run.started_at,
         created_by="test",
     )
+    promoted = Promotion(
+        id="p1",
+        model="bikes",
+        alias="production",
+        deployment=None,
+        action=Action.PROMOTED,
+        from_version=None,
+        to_version=1,
+        run=bikes.run.id,
+        results=(),
+        by="test",
+        at=bikes.run.started_at,
+    )
     with ws.store.transaction() as tx:
         models.add(tx, version)
-    for name in ("models:/bikes/1", f"runs:/{bikes.run.id[:8]}/model", str(ws.root / "train.ipynb")):
+        models.record(tx, promoted)
+    run = bikes.run.id[:8]
+    executed = str(bikes.root / ".nbops" / "runs" / bikes.run.id / "train.ipynb")
+    named = {
+        "models:/bikes/1": None,
+        "models:/bikes@production": None,
+        f"runs:/{run}/model": None,
+        f"runs:/{run}/metrics/mean_absolute_error": "mean_absolute_error",
+        f"{run}/mean_absolute_error": "mean_absolute_error",
+        str(ws.root / "train.ipynb"): None,
+        executed: None,
+    }
+    for name, metric in named.items():
         known = original(ws, name)
-        assert (known.run_id, known.params) == (bikes.run.id, {"max_iter": 20}), name
+        assert (known.run_id, known.params, known.metric) == (bikes.run.id, {"max_iter": 20}, metric), name
+        assert difference(ws, name, run).changes == (), name
     with pytest.raises(UnknownNameError, match="model version"):
         original(ws, "models:/bikes/7")
 
@@ -173,6 +214,6 @@ def test_two_trainings_differ_in_what_was_changed(bikes, tmp_path: Path, data_di
     assert "model: temp" in text
     assert difference(ws, other.id, other.id).changes == ()
 
-    shown = nbops(mine.root, "runs", "diff", bikes.run.id, other.id, "--json")
+    shown = nbops(mine.root, "diff", bikes.run.id, other.id, "--json")
     assert shown.returncode == 0, shown.stderr
     assert parse(shown.stdout)["changes"][0]["what"] == "parameter"

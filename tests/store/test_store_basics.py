@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +23,12 @@ from nbops.core.errors import (
 )
 from nbops.core.fingerprint import Column, Fingerprint
 from nbops.core.runs import CellRecord, CellStatus, DataUse, Metric, Owner, Run, RunKind, RunStatus
-from nbops.store import database, records, runs
+from nbops.store import database, mentions, records, runs
 from nbops.store.artifacts import ArtifactStore
 from nbops.store.database import Database
 from nbops.store.liveness import alive, this_process
+from nbops.store.postgres import PostgresDatabase
+from postgres_server import Server
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -67,13 +71,28 @@ def a_record(run: str = "aa11", seq: int = 0) -> CellRecord:
     )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Database:
-    return Database(tmp_path / "home" / "nbops.sqlite")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+    if request.param == "sqlite":
+        opened = Database(tmp_path / "home" / "nbops.sqlite")
+    else:
+        server: Server = request.getfixturevalue("postgres_server")
+        opened = PostgresDatabase(server.database())
+    yield opened
+    opened.close()
+
+
+def another(location: str, **how: Any) -> Database:
+    """The same store, opened by somebody else."""
+    if location.startswith("postgresql:"):
+        return PostgresDatabase(location, **how)
+    return Database(Path(location), **how)
 
 
 def test_reading_a_store_that_is_not_there_makes_nothing(store: Database) -> None:
     assert runs.listed(store) == []
+    assert mentions.mentioned(store) == set()
+    assert not store.exists()
     assert not store.path.parent.exists()
 
 
@@ -132,7 +151,7 @@ def test_a_locked_store(store: Database, monkeypatch: pytest.MonkeyPatch) -> Non
     with store.transaction() as tx:
         runs.save(tx, a_run())
     monkeypatch.setattr(database, "LOCK_TIMEOUT_S", 0.05)
-    other = Database(store.path)
+    other = another(store.location)
     with (
         store.transaction(),
         pytest.raises(StoreLockedError, match="locked by another process"),
@@ -140,25 +159,29 @@ def test_a_locked_store(store: Database, monkeypatch: pytest.MonkeyPatch) -> Non
     ):
         pass
     assert [r.id for r in runs.listed(other)] == ["aa11"]
+    other.close()
 
 
 def test_a_read_only_store_is_read_and_refuses_writes(store: Database) -> None:
     with store.transaction() as tx:
         runs.save(tx, a_run())
-    reader = Database(store.path, read_only=True)
+    reader = another(store.location, read_only=True)
     assert runs.get(reader, "aa11").id == "aa11"
     with pytest.raises(StoreReadOnlyError), reader.transaction():
         pass
+    reader.close()
 
 
 def test_a_store_of_a_newer_nbops_is_refused(store: Database) -> None:
-    with store.transaction():
-        pass
-    with sqlite3.connect(store.path) as connection:
-        connection.execute("PRAGMA user_version = 9999")
-    connection.close()
+    with store.transaction() as tx:
+        if isinstance(store, PostgresDatabase):
+            tx.write("UPDATE schema_version SET version = 9999")
+    if not isinstance(store, PostgresDatabase):
+        with sqlite3.connect(store.path) as connection:
+            connection.execute("PRAGMA user_version = 9999")
+        connection.close()
     with pytest.raises(StoreVersionError, match="9999"):
-        runs.listed(Database(store.path))
+        runs.listed(another(store.location))
 
 
 def test_a_file_that_is_no_store(tmp_path: Path) -> None:
@@ -168,21 +191,27 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
         runs.listed(Database(path))
 
 
-def _write_runs(path: Path, who: int, count: int) -> None:
-    store = Database(path)
+def _write_runs(location: str, who: int, count: int) -> None:
+    store = another(location)
     for i in range(count):
         with store.transaction() as tx:
             runs.save(tx, a_run(f"{who}{i:04d}"))
+    store.close()
 
 
 def test_two_processes_write_one_store_and_events_are_numbered_without_gaps(store: Database) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_write_runs, args=(store.path, who, 40)) for who in (1, 2)]
+    writers = [context.Process(target=_write_runs, args=(store.location, who, 40)) for who in (1, 2)]
     for writer in writers:
         writer.start()
+    followed: list[int] = []
+    while any(writer.is_alive() for writer in writers):  # a follower is given none below one it has seen
+        followed += [e["seq"] for e in store.events_after(followed[-1] if followed else 0)]
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
+    followed += [e["seq"] for e in store.events_after(followed[-1] if followed else 0)]
+    assert followed == list(range(1, 81))
     assert len(runs.listed(store, limit=1000)) == 80
     assert [e["seq"] for e in store.events_after(0)] == list(range(1, 81))
 
@@ -202,6 +231,7 @@ def _fork_child(store: Database) -> None:
     with store.transaction() as tx:
         runs.save(tx, a_run("child"))
     assert store._local.connection is not inherited
+    store.close()
 
 
 def test_artifacts_are_kept_once_and_verified(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from nbops.core.automation import Decision
 from nbops.core.errors import RefusedError, SettingsError
+from nbops.core.models import Action
 from nbops.pipeline.run import run_pipeline
 from nbops.promotion.promote import promote
 from nbops.workspace import Workspace
@@ -32,7 +33,8 @@ def retrain(workspace: Workspace, decision: Decision, progress: Callable[..., No
     Returns
     -------
     dict
-        ``run`` (the pipeline's), ``promotion`` (its id), ``outcome`` ("promoted" or "refused"), ``why``.
+        ``run`` (the pipeline's), ``promotion`` (its id), ``outcome`` ("promoted", "refused" or "waits for approval"),
+        ``why``.
 
     Raises
     ------
@@ -58,4 +60,5 @@ def retrain(workspace: Workspace, decision: Decision, progress: Callable[..., No
             "outcome": "refused",
             "why": str(refusal),
         }
-    return {"run": run.id, "promotion": promotion.id, "outcome": "promoted", "version": promotion.to_version}
+    outcome = "waits for approval" if promotion.action is Action.PENDING else "promoted"
+    return {"run": run.id, "promotion": promotion.id, "outcome": outcome, "version": promotion.to_version}

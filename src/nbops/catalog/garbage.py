@@ -3,12 +3,13 @@
 Wrongly kept content costs disk, wrongly removed content is lost: so whatever might be a reference is one. Content
 counts as referred to if its digest stands
 
-* in any column of any row of the store,
+* in any column of any row of the store, those of deleted runs whose time is not over among them,
 * in a notebook below the workspace's root (whose records ``nbops doctor --rebuild`` may restore),
 * in other content that is referred to (the detail of a record, an executed notebook, a manifest),
 
-or if it is the detail of a record that was too small to name it. What was put less than an hour ago, or since the
-oldest run that is still open began, may belong to a writer that isn't done and is left alone.
+or if it is the content of data whose digest stands there, or the detail of a record that was too small to name it.
+Deleted runs whose time is over go first, for good. What was put less than an hour ago, or since the oldest run that is
+still open began, may belong to a writer that isn't done and is left alone.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from nbops.catalog.deletion import over
 from nbops.core.canonical import parse
 from nbops.core.data_versions import Garbage, Unreferenced
-from nbops.core.errors import RefusedError, StoreError
+from nbops.core.errors import CorruptArtifactError, RefusedError, StoreError
 from nbops.core.runs import RunStatus
-from nbops.store import mentions, runs
+from nbops.store import data_contents, deleted_runs, mentions, runs
 from nbops.store.artifacts import PREFIX
 from nbops.workspace import Workspace
 
@@ -39,7 +42,7 @@ _NOT_ENTERED = {".ipynb_checkpoints", ".venv", "venv", "node_modules", ".git", "
 
 
 def collect(ws: Workspace, *, remove: bool = False) -> Garbage:
-    """What nothing refers to; with `remove` it is gone afterwards.
+    """What nothing refers to, and the deleted runs whose time is over; with `remove` both are gone afterwards.
 
     Raises
     ------
@@ -54,38 +57,58 @@ def collect(ws: Workspace, *, remove: bool = False) -> Garbage:
             f"there is no store {ws.store.path} that says what the content below {ws.artifacts.root} belongs to;"
             " restore it from a backup, or 'nbops doctor --rebuild' it from the notebooks"
         )
-    if remove and kept:
+    gone = over(ws)
+    if remove and (kept or gone):
         _must_be_alone(ws)
     put_before = _put_before(ws)
-    used = _reached(ws, set(kept), _named(ws, kept))
+    expired = {run.id for run in gone}
+    used = _reached(ws, set(kept), _named(ws, kept, expired))
     waited_for = {digest for digest, (_, put) in kept.items() if put >= put_before} - used
     left_alone = _reached(ws, set(kept) - used, waited_for)
     left = {digest: size for digest, (size, _) in kept.items() if digest not in used | left_alone}
-    if remove and left:
-        with ws.store.transaction() as tx:  # nobody writes a row while this is asked and done
-            now = mentions.mentioned(tx)
-            left = {
-                digest: size
-                for digest, size in left.items()
-                if _hex(digest) not in now and ws.artifacts.remove(digest, put_before=put_before)
-            }
+    freed = 0
+    if remove:
+        left, freed = _remove(ws, left, expired, put_before)
     return Garbage(
         folder=str(ws.artifacts.root),
         artifacts=tuple(Unreferenced(digest=d, size=s) for d, s in sorted(left.items(), key=lambda i: (-i[1], i[0]))),
         fresh=len(left_alone),
         referenced=len(used),
         removed=remove,
+        runs=tuple(gone),
+        pieces_freed=freed,
     )
+
+
+def _remove(ws: Workspace, left: dict[str, int], expired: set[str], put_before: float) -> tuple[dict[str, int], int]:
+    """What of `left` was removed, and how many bytes of pieces that nothing has any more."""
+    if left or expired:
+        with ws.store.transaction() as tx:  # nobody writes a row while this is asked and done
+            for run in expired:
+                deleted_runs.remove(tx, run)
+            now = _with_contents(mentions.mentioned(tx), data_contents.artifacts(tx))
+            left = {
+                digest: size
+                for digest, size in left.items()
+                if _hex(digest) not in now and ws.artifacts.remove(digest, put_before=put_before)
+            }
+            for digest in left:
+                data_contents.forget(tx, digest)
+    return left, ws.artifacts.remove_unused(put_before=put_before)
+
+
+def _with_contents(named: set[str], contents: dict[str, str]) -> set[str]:
+    """Hex digests, and those of the artifacts that hold the data among them."""
+    return named | {_hex(artifact) for data, artifact in contents.items() if _hex(data) in named}
 
 
 def _kept(ws: Workspace) -> Iterator[tuple[str, tuple[int, float]]]:
     """(digest, (size in bytes, when it was last put, in seconds since the epoch))"""
     for digest in ws.artifacts.digests():
         try:
-            info = ws.artifacts.path(digest).stat()
+            yield digest, (ws.artifacts.size(digest), ws.artifacts.put_at(digest))
         except FileNotFoundError:  # another removes at the same time
             continue
-        yield digest, (info.st_size, info.st_mtime)
 
 
 def _must_be_alone(ws: Workspace) -> None:
@@ -111,37 +134,52 @@ def _put_before(ws: Workspace) -> float:
     return min([time.time() - FRESH_S, *begun])
 
 
-def _named(ws: Workspace, kept: Iterable[str]) -> set[str]:
+def _named(ws: Workspace, kept: Iterable[str], expired: set[str]) -> set[str]:
     """Those of `kept` that the store or a notebook names."""
-    found = mentions.mentioned(ws.store)
+    found = mentions.mentioned(ws.store, but_deleted=expired)
     for notebook in _notebooks(ws):
-        found |= _mentions(notebook)
+        found |= _mentions(_blocks(notebook))
+    found = _with_contents(found, data_contents.artifacts(ws.store))
     return {digest for digest in kept if _hex(digest) in found or _is_detail(ws, digest)}
 
 
 def _reached(ws: Workspace, kept: set[str], start: set[str]) -> set[str]:
     """`start`, and those of `kept` that its content names, and what these name, …"""
-    reached, waiting = set(start), list(start)
+    reached, waiting, contents = set(start), list(start), data_contents.artifacts(ws.store)
     while waiting:
-        named = {PREFIX + found for found in _mentions(ws.artifacts.path(waiting.pop()))}
+        named = {PREFIX + found for found in _with_contents(_mentions(_content(ws, waiting.pop())), contents)}
         new = (named & kept) - reached
         reached |= new
         waiting += new
     return reached
 
 
-def _mentions(file: Path) -> set[str]:
-    """The hex part of every digest in a file's content."""
+def _mentions(content: Iterable[bytes]) -> set[str]:
+    """The hex part of every digest that stands in it."""
     found: set[str] = set()
+    tail = b""
+    for block in content:
+        found.update(match.decode() for match in _HEX.findall(tail + block))
+        tail = (tail + block)[-_OVERLAP:]
+    return found
+
+
+def _content(ws: Workspace, digest: str) -> Iterator[bytes]:
+    path = ws.artifacts.path(digest)
+    if path.exists():
+        yield from _blocks(path)
+        return
+    with suppress(CorruptArtifactError, FileNotFoundError):  # which doctor says
+        yield from ws.artifacts.chunked.read(_hex(digest))
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
     try:
         with file.open("rb") as stream:
-            tail = b""
-            while chunk := stream.read(_CHUNK):
-                found.update(match.decode() for match in _HEX.findall(tail + chunk))
-                tail = (tail + chunk)[-_OVERLAP:]
+            while block := stream.read(_CHUNK):
+                yield block
     except FileNotFoundError:
         pass
-    return found
 
 
 def _is_detail(ws: Workspace, digest: str) -> bool:
@@ -171,4 +209,4 @@ def _notebooks(ws: Workspace) -> Iterator[Path]:
 
 
 def _hex(digest: str) -> str:
-    return digest.removeprefix(PREFIX)
+    return digest.rpartition(":")[2]

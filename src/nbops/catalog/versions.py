@@ -1,7 +1,8 @@
 """``nbops data``: every content that a name had, numbered in the order it was first recorded.
 
 Nothing is stored for it: the versions are told from what the records say cells read and wrote. Only what was
-fingerprinted is a version; data without a digest can't be told from other data.
+fingerprinted is a version; data without a digest can't be told from other data. Only where runs were deleted the
+numbers of what they used are kept, so that a number never means something else later.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from nbops.core.errors import AmbiguousError, NbopsError, UnknownNameError
 from nbops.core.fingerprint import Fingerprint
 from nbops.core.runs import CellRecord
 from nbops.notebook.embedded import LEFT_OUT_NOTE
+from nbops.store import data_names, records, runs
 from nbops.store import lineage as uses
-from nbops.store import records, runs
 from nbops.workspace import Workspace, relative
 
 URI = "data:/"
@@ -41,10 +42,13 @@ class Catalogue:
     def __init__(self, ws: Workspace) -> None:
         self.ws = ws
         self._names: dict[str, dict[str, _Seen]] = {}
+        numbers = data_names.numbers(ws.store)
         for use in uses.every_use(ws.store):
             if use.digest is not None:
+                known = numbers.setdefault(use.name, {})
+                number = known.setdefault(use.digest, max(known.values(), default=0) + 1)
                 digests = self._names.setdefault(use.name, {})
-                digests.setdefault(use.digest, _Seen(number=len(digests) + 1)).uses.append(use)
+                digests.setdefault(use.digest, _Seen(number=number)).uses.append(use)
         self._records: dict[tuple[str, int], CellRecord] = {}
 
     def listed(self, pattern: str | None = None) -> list[DataVersion]:
@@ -53,7 +57,7 @@ class Catalogue:
             self._version(name, digest)
             for name in sorted(self._names)
             if pattern is None or fnmatch.fnmatchcase(name, pattern)
-            for digest in self._names[name]
+            for digest in self._numbered(name)
         ]
 
     def find(self, asked: str) -> DataVersion:
@@ -68,7 +72,7 @@ class Catalogue:
         asked = asked.removeprefix(URI)
         name = self._name(asked)
         if name is not None:  # the newest
-            return self._version(name, list(self._names[name])[-1])
+            return self._version(name, self._numbered(name)[-1])
         numbered = _NUMBERED.fullmatch(asked)
         name = self._name(numbered["name"]) if numbered else None
         if numbered is None or name is None:
@@ -76,7 +80,12 @@ class Catalogue:
         for digest, seen in self._names[name].items():
             if seen.number == int(numbered["number"]):
                 return self._version(name, digest)
-        raise UnknownNameError("version of the data", asked, hint=f"{name} has 1 to {len(self._names[name])}")
+        there = [seen.number for seen in self._names[name].values()]
+        raise UnknownNameError("version of the data", asked, hint=f"{name} has {min(there)} to {max(there)}")
+
+    def _numbered(self, name: str) -> list[str]:
+        """The digests of a name's versions, by number."""
+        return sorted(self._names[name], key=lambda digest: self._names[name][digest].number)
 
     def detail(self, version: DataVersion) -> DataDetail:
         """A version's schema, and who made and used it."""

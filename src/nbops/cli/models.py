@@ -1,4 +1,4 @@
-"""``promote``, ``rollback``, and the group ``models``."""
+"""``promote``, ``approve``, ``reject``, ``rollback``, and the group ``models``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from nbops.cli.program import Listing, json_option, show, table, workspace
 from nbops.core.clock import from_text
 from nbops.core.errors import RefusedError, UnknownNameError, UsageError
+from nbops.core.models import Action, Promotion
 
 
 @click.command()
@@ -63,13 +64,16 @@ def promote(
             why=why,
         )
     except RefusedError as refusal:
-        refused = getattr(refusal, "promotion", None)
-        if refused is not None:
-            show(refused, lambda: gates_text(refused.results), as_json)
+        _show_refusal(refusal, as_json)
         raise
 
     def text() -> str:
         what = f"{done.model} version {done.to_version}"
+        if done.action is Action.PENDING:
+            return (
+                f"{gates_text(done.results)}\nit waits for somebody else than {done.by}:"
+                f" 'nbops approve {done.id[:6]}' or 'nbops reject {done.id[:6]} --why TEXT'"
+            )
         if done.at < began:
             return (
                 f"{what} is {done.alias} already, since {done.at:%Y-%m-%d %H:%M} UTC: nothing was judged or changed now"
@@ -77,6 +81,45 @@ def promote(
         return f"{gates_text(done.results)}\n{what} is {done.alias} now, deployed as {done.deployment}"
 
     show(done, text, as_json)
+
+
+@click.command()
+@click.argument("approval", metavar="ID")
+@click.option("--why", help="Recorded with it.")
+@json_option
+def approve(approval: str, why: str | None, as_json: bool) -> None:
+    """Agree to a candidate that waits; it is judged again and promoted. Not by whoever asked for it."""
+    from nbops.promotion.approval import approve as approve_
+    from nbops.render.gates import gates_text
+
+    try:
+        done = approve_(workspace(), approval, why=why)
+    except RefusedError as refusal:
+        _show_refusal(refusal, as_json)
+        raise
+    what = f"{done.model} version {done.to_version} is {done.alias} now, deployed as {done.deployment}"
+    show(done, lambda: f"{gates_text(done.results)}\n{what}", as_json)
+
+
+@click.command()
+@click.argument("approval", metavar="ID")
+@click.option("--why", required=True, help="Recorded with it.")
+@json_option
+def reject(approval: str, why: str, as_json: bool) -> None:
+    """Say no to a candidate that waits for approval."""
+    from nbops.promotion.approval import reject as reject_
+
+    done = reject_(workspace(), approval, why=why)
+    show(done, lambda: f"rejected: {done.model}@{done.alias} stays what it is; recorded as {done.id[:6]}", as_json)
+
+
+def _show_refusal(refusal: RefusedError, as_json: bool) -> None:
+    """The whole report of the gates, where it is they that refused."""
+    from nbops.render.gates import gates_text
+
+    refused: Promotion | None = refusal.promotion
+    if refused is not None:
+        show(refused, lambda: gates_text(refused.results), as_json)
 
 
 @click.command()
@@ -97,7 +140,7 @@ def rollback(deployment: str, version: int | None, as_json: bool) -> None:
 
 @click.group(cls=Listing)
 def models() -> None:
-    """The registry: list, show, history. Alone it lists."""
+    """The registry: list, show, history, what waits for approval. Alone it lists."""
 
 
 @models.command("list")
@@ -196,6 +239,31 @@ def history(name: str, moment: str | None, alias: str, as_json: bool) -> None:
     show(
         found, lambda: table(rows, ["when (UTC)", "alias", "", "from", "to", "by", "why"], "no promotions yet"), as_json
     )
+
+
+@models.command("approvals")
+@click.option("--deployment", help="Only of this one.")
+@click.option("--all", "closed", is_flag=True, help="Also what was approved and rejected.")
+@json_option
+def approvals(deployment: str | None, closed: bool, as_json: bool) -> None:
+    """Candidates that passed their gates and wait for a second person."""
+    from nbops.promotion.approval import pending
+
+    found = pending(workspace(), deployment, closed=closed)
+    rows = [
+        [
+            a.id[:6],
+            f"{a.asked.at:%Y-%m-%d %H:%M}",
+            f"{a.asked.model}@{a.asked.alias}",
+            f"{a.candidate} of run {(a.asked.run or a.source)[:6]}",
+            a.asked.by,
+            a.state,
+            f"{a.decided_by}: {a.why}" if a.why else a.decided_by,
+        ]
+        for a in found
+    ]
+    head = ["id", "asked (UTC)", "for", "candidate", "by", "", "decided by"]
+    show(found, lambda: table(rows, head, "nothing waits for approval"), as_json)
 
 
 def _moment(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""``run``, and the group ``runs``."""
+"""``run``, ``diff``, and the group ``runs``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nbops.cli.program import Listing, json_option, parse_params, show, workspace
+from nbops.cli.program import Listing, json_option, parse_params, show, table, workspace
 from nbops.core.runs import RunKind, RunStatus
 from nbops.workspace import Workspace, relative
 
@@ -61,9 +61,32 @@ def run(
     click.echo(f"run {done.id} {done.status.lower()}: 'nbops runs show {done.id[:6]}'")
 
 
+@click.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+@json_option
+def params(notebook: Path, as_json: bool) -> None:
+    """What a notebook takes: its parameters, their types, defaults, bounds and help. Nothing is executed."""
+    from nbops.notebook import files, parameters
+
+    found = parameters.of_notebook(files.read(notebook))
+    rows = [[p.name, p.type, _default(p), p.bounds or _choices(p), p.help] for p in found]
+    head = ["parameter", "type", "default", "may be", "help"]
+    show(found, lambda: table(rows, head, "it takes none: no cell has the tag 'parameters'"), as_json)
+
+
+def _default(parameter: Any) -> str:
+    if parameter.secret is not None:
+        return f"secret: {parameter.secret.env}"
+    return "must be given" if parameter.required else parameter.written
+
+
+def _choices(parameter: Any) -> str:
+    return ", ".join(repr(choice) for choice in parameter.choices)
+
+
 @click.group(cls=Listing)
 def runs() -> None:
-    """What was run: list, show, diff. Alone it lists."""
+    """What was run: list, show, diff, delete, restore. Alone it lists."""
 
 
 @runs.command("list")
@@ -71,12 +94,14 @@ def runs() -> None:
 @click.option("--kind", type=click.Choice([k.value for k in RunKind]))
 @click.option("--status", type=click.Choice([s.value for s in RunStatus], case_sensitive=False))
 @click.option("--notebook", help="Only runs of this notebook.")
+@click.option("--deleted", is_flag=True, help="Those that were deleted and can be restored.")
 @json_option
 def list_(
     limit: int = 20,
     kind: str | None = None,
     status: str | None = None,
     notebook: str | None = None,
+    deleted: bool = False,
     as_json: bool = False,
 ) -> None:
     """Runs, newest first, with their last metrics."""
@@ -85,6 +110,9 @@ def list_(
     from nbops.store import runs as store
 
     ws = workspace()
+    if deleted:
+        _list_deleted(ws, as_json)
+        return
     found = store.listed(
         ws.store,
         limit=limit,
@@ -119,17 +147,56 @@ def show_(run_id: str, as_json: bool) -> None:
     show(value, lambda: drawn.shown(**value), as_json)
 
 
-@runs.command("diff")
+@click.command()
 @click.argument("a")
 @click.argument("b")
 @json_option
 def diff(a: str, b: str, as_json: bool) -> None:
-    """Why two runs differ: parameters, metrics, data and its distributions, code, environment."""
+    """Why two runs differ: parameters, metrics, data and its distributions, code, environment.
+
+    A and B are runs, models:/NAME/VERSION or models:/NAME@ALIAS, or notebooks (their latest completed run).
+    """
     from nbops.render.difference import difference_text
     from nbops.reproduction.difference import difference
 
     result = difference(workspace(), a, b)
     show(result, lambda: difference_text(result), as_json)
+
+
+runs.add_command(diff)
+
+
+@runs.command("delete")
+@click.argument("run_ids", metavar="RUN…", nargs=-1, required=True)
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@json_option
+def delete(run_ids: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Delete runs and those under them, unless something needs them; ``runs restore`` undoes it for a while."""
+    from nbops.catalog.deletion import delete as delete_
+    from nbops.render.deletion import deletion
+
+    done = delete_(workspace(), run_ids, dry_run=dry_run)
+    show(done, lambda: deletion(done), as_json)
+
+
+@runs.command("restore")
+@click.argument("run_ids", metavar="RUN…", nargs=-1, required=True)
+@json_option
+def restore(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Bring deleted runs back, with those that went along."""
+    from nbops.catalog.deletion import restore as restore_
+    from nbops.render.deletion import restored
+
+    done = restore_(workspace(), run_ids)
+    show(done, lambda: restored(done), as_json)
+
+
+def _list_deleted(ws: Workspace, as_json: bool) -> None:
+    from nbops.catalog.deletion import deleted
+    from nbops.render.deletion import listed
+
+    found = deleted(ws)
+    show(found, lambda: listed(found), as_json)
 
 
 def _recorded(ws: Workspace, notebook: str) -> str:

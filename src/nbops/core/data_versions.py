@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from nbops.core.deletion import DeletedRun
 from nbops.core.fingerprint import Column
 
 
@@ -85,14 +86,17 @@ class Unreferenced:
 
 @dataclass(frozen=True, kw_only=True)
 class Garbage:
-    """What nothing refers to below `folder`. `fresh` counts what may belong to a writer that isn't done and is left
-    alone; `referenced` what is in use; `removed` says whether it is gone now."""
+    """What nothing refers to below `folder`, and the deleted runs whose time is over. `fresh` counts what may belong to
+    a writer that isn't done and is left alone; `referenced` what is in use; `removed` says whether it is gone now.
+    Of large artifacts the pieces that others have too stay: `pieces_freed` are the bytes of those that went."""
 
     folder: str
     artifacts: tuple[Unreferenced, ...]
     fresh: int
     referenced: int
     removed: bool
+    runs: tuple[DeletedRun, ...] = ()
+    pieces_freed: int = 0
 
     @property
     def size(self) -> int:

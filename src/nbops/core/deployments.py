@@ -100,6 +100,19 @@ class DriftReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """One column's values, by the same bins at training and in a period; shares add up to 1. `labels` name the bins.
+    It tells values of the data: it is shown, never kept in a notebook."""
+
+    column: str
+    labels: tuple[str, ...]
+    reference: tuple[float, ...]
+    current: tuple[float, ...]
+    values: Mapping[str, float]  # the drift measures
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Alert:
     """Something a person should know. `about` names its evidence (a drift report, a performance)."""
 

@@ -17,6 +17,7 @@
     ├── ExecutionError            a notebook, step or clean process failed               1  500
     ├── StoreError                the store can't be used                                1  503
     │   ├── StoreLockedError      another process holds it                               1  503
+    │   ├── StoreAwayError        its server can't be reached (now)                      1  503
     │   ├── StoreReadOnlyError    it can't be written                                    1  503
     │   ├── StoreVersionError     it has another schema version                          1  503
     │   └── StoreFullError        the disk or a quota is full                            1  507
@@ -109,6 +110,10 @@ class StoreError(NbopsError):
 
 
 class StoreLockedError(StoreError):
+    pass
+
+
+class StoreAwayError(StoreError):
     pass
 
 

@@ -1,4 +1,4 @@
-"""`Signature`, `ModelVersion`, `GateResult`, `Promotion`: a model on its way into production."""
+"""`Signature`, `ModelVersion`, `GateResult`, `Promotion`, `Approval`: a model on its way into production."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ class ModelVersion:
 
 
 class Outcome(StrEnum):
+    """`PENDING`: a person has yet to say."""
+
     PASSED = "passed"
+    PENDING = "pending"
     FAILED = "failed"
     NOT_CHECKED = "not checked"
 
@@ -71,14 +74,20 @@ class GateResult:
 
 class Action(StrEnum):
     PROMOTED = "promoted"
+    PENDING = "pending"
     REFUSED = "refused"
     ROLLED_BACK = "rolled back"
+
+    @property
+    def moves(self) -> bool:
+        """Did the alias move by it?"""
+        return self in (Action.PROMOTED, Action.ROLLED_BACK)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Promotion:
-    """One line of the append-only history of a model's aliases. A refusal changes nothing but is here too
-    (`to_version` is then None and `run` names the candidate's run)."""
+    """One line of the append-only history of a model's aliases. A refusal, or a candidate that waits for approval,
+    changes nothing but is here too (`to_version` is then None and `run` names the candidate's run)."""
 
     id: str
     model: str
@@ -92,3 +101,36 @@ class Promotion:
     by: str
     at: datetime
     cause: str | None = None  # the decision that asked for it, or None for a person
+
+
+class ApprovalState(StrEnum):
+    """`REFUSED`: approved, but judged again then a gate said no."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A candidate that has passed its gates and waits for a second person, or did. `asked` is its line in the history,
+    by whoever asked; `promotion` is the id of the line that settled it. What is needed to judge it again is kept:
+    `source` is a run's id, `candidate` and `artifact` the model's name and file, `bounds` those of the call."""
+
+    asked: Promotion
+    source: str
+    candidate: str
+    artifact: str
+    bounds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    allow_types: tuple[str, ...] = ()
+    types_why: str | None = None
+    state: ApprovalState = ApprovalState.PENDING
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    why: str | None = None
+    promotion: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.asked.id

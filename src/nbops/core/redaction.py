@@ -2,13 +2,17 @@
 
 By name: a parameter or variable called password, token, api_key … By shape: credentials in a URL or DSN, the
 token formats of well-known services, private keys, long strings of high entropy. A digest of ours or of git
-(hexadecimal) is no secret.
+(hexadecimal) is no secret. And exactly: a value that :func:`hide` was told of, whatever it looks like, for as long
+as the process lives.
 """
 
 from __future__ import annotations
 
+import html
+import json
 import math
 import re
+import urllib.parse
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -55,8 +59,31 @@ def secret_name(name: str) -> bool:
     return bool(_NAME.search(spaced))
 
 
+_HIDDEN: list[str] = []  # of this process, longest first: what one part of it knows, no other part may write
+
+
+def hide(secret: str) -> None:
+    """From now on replace this value, as it is or as Python, JSON, HTML or a URL writes it."""
+    forms = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], html.escape(secret), urllib.parse.quote(secret, "")}
+    _HIDDEN[:] = sorted({*_HIDDEN, *forms} - {""}, key=lambda form: (-len(form), form))
+
+
+def without_hidden(value: Any) -> Any:
+    """The value with every text in it free of what :func:`hide` was told of; itself where that is nothing."""
+    if not _HIDDEN:
+        return value
+    if isinstance(value, str):
+        for form in _HIDDEN:
+            value = value.replace(form, REDACTED)
+        return value
+    if isinstance(value, Mapping):
+        return {without_hidden(k): without_hidden(v) for k, v in value.items()}
+    return [without_hidden(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
 def redact_text(text: str) -> str:
     """The text with everything that has the shape of a secret replaced, and literals that a name gives away."""
+    text = without_hidden(text)
     return _WORD.sub(lambda m: REDACTED if _random(m.group()) else m.group(), _shapeless(_LITERAL.sub(_literal, text)))
 
 

@@ -18,6 +18,14 @@ class Verdict(StrEnum):
     COULD_NOT = "couldn't"
 
 
+class Environment(StrEnum):
+    """What to do about packages of other versions than the run had: say it, have those versions, nothing."""
+
+    CHECK = "check"
+    BUILD = "build"
+    IGNORE = "ignore"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing compared. `what` is input, data read, parameter, data written, model, metric, file written or
@@ -54,7 +62,8 @@ class Divergence:
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """Something that the run needed: notebook, module, input, handed-on value. `how` says where it was taken from.
+    """Something that the run needed: notebook, module, input, handed-on value, environment. `how` says where it was
+    taken from.
 
     `exact`: is it, by content, what the run had? None where that can't be told."""
 

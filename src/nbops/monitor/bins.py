@@ -25,9 +25,11 @@ REST = "(all others)"
 
 @dataclass(frozen=True, kw_only=True)
 class Bins:
-    """Rows per bin, each array of shape (n_bins,). `labels` are the categories, or () for cut numbers."""
+    """Rows per bin, each array of shape (n_bins,). `labels` are the categories, or () for cut numbers; then `edges`
+    are the n_bins - 1 places where they are cut."""
 
     labels: tuple[Any, ...]
+    edges: tuple[float, ...] = ()
     reference: NDArray[np.float64]
     current: NDArray[np.float64]
 
@@ -106,4 +108,4 @@ def _cut(reference: ColumnProfile, current: ColumnProfile) -> Bins:
         points, weights = column.distribution()
         rows = np.bincount(np.searchsorted(edges, points, side="right"), weights, len(edges) + 1)
         counts.append(np.asarray(rows * column.present, dtype=np.float64))
-    return Bins(labels=(), reference=counts[0], current=counts[1])
+    return Bins(labels=(), edges=tuple(edges.tolist()), reference=counts[0], current=counts[1])

@@ -17,7 +17,7 @@ from nbops.core.models import ModelVersion
 from nbops.monitor import alerts
 from nbops.monitor.predictions import profile_name
 from nbops.monitor.severity import DriftPolicy, compare, overall
-from nbops.profiles.profile import Profile
+from nbops.profiles.profile import ColumnProfile, Profile
 from nbops.settings import DriftSettings
 from nbops.store import deployments, models, runs
 from nbops.workspace import Workspace
@@ -95,6 +95,23 @@ def policy_of(settings: DriftSettings) -> DriftPolicy:
     alert = max(policy.psi[1], warn) if settings.psi_alert is None else settings.psi_alert
     rows = policy.min_rows if settings.min_rows is None else settings.min_rows
     return dataclasses.replace(policy, psi=(warn, alert), min_rows=rows)
+
+
+def profiles_of(
+    ws: Workspace, deployment_name: str, run: str, column: str
+) -> tuple[ColumnProfile | None, ColumnProfile | None]:
+    """A column at training (for the prediction: on the evaluation rows) and in a scoring, as :func:`drift` has them;
+    None where it has no profile there."""
+    scorings = deployments.scorings(ws.store, deployment_name)
+    scoring = next(s for s in scorings if s.run == run)
+    version = models.get(ws.store, scoring.model, scoring.version)
+    if column == profile_name(tuple(f.name for f in version.signature.inputs)):
+        before = _prediction_reference(ws, scoring, scorings)
+    else:
+        before = _profile(ws, version.profile, f"version {version.number} of {version.name!r}")
+    current = _profile(ws, scoring.profile, f"the scoring of {scoring.period!r} (run {scoring.run})")
+    found = [next((c for c in p.columns if c.name == column), None) if p else None for p in (before, current)]
+    return found[0], found[1]
 
 
 def _of_period(scorings: Sequence[Scoring], period: str | None) -> Scoring:

@@ -18,6 +18,7 @@ from typing import Any
 from nbops.core.errors import ParameterError, suggestion
 from nbops.notebook.files import Notebook
 from nbops.notebook.kinds import ANY, Kind, Mismatch, convert, declared, inferred
+from nbops.notebook.param_call import Secret, call_of
 from nbops.notebook.syntax import parsed
 from nbops.notebook.values import NotLiteralError, assignments, literal
 
@@ -44,11 +45,33 @@ class Parameter:
     bounds: str = ""  # "≥ 0, < 1"
     line: int = 1
     kind: Kind = ANY
+    secret: Secret | None = None
 
     @property
     def required(self) -> bool:
         """Whether a value must be given: the cell declares the type alone (``month: str``) or ``= ...``."""
         return self.written is None
+
+    def to_json(self) -> dict[str, Any]:
+        """The one form for every face: command line, widgets, panel, sweeps, schedules. `min` and `max` are bounds
+        as written, `bounds` says in words whether they are excluded; of a secret there is never a value."""
+        limits = dict(self.kind.bounds)
+        return {
+            "name": self.name,
+            "type": self.type,
+            "base": self.kind.base,
+            "default": self.default,
+            "written": self.written,
+            "known": self.known,
+            "help": self.help,
+            "choices": list(self.choices),
+            "min": limits.get("ge", limits.get("gt")),
+            "max": limits.get("le", limits.get("lt")),
+            "bounds": self.bounds,
+            "required": self.required,
+            "secret": self.secret is not None,
+            "env": self.secret.env if self.secret else None,
+        }
 
 
 def schema(notebook: Notebook) -> tuple[Parameter, ...]:
@@ -72,12 +95,20 @@ def schema(notebook: Notebook) -> tuple[Parameter, ...]:
     comments = _comments(cell.source)
     found: dict[str, Parameter] = {}
     for name, value, statement in assignments(tree):
-        parameter = _parameter(name, value, statement, comments)
-        earlier = found.get(name)
-        if earlier is not None and earlier.declared and not parameter.declared:  # x: int, later x = 1
-            parameter = _parameter(name, value, statement, comments, earlier)
+        try:
+            parameter = _parameter(name, value, statement, comments)
+            earlier = found.get(name)
+            if earlier is not None and earlier.declared and not parameter.declared:  # x: int, later x = 1
+                parameter = _parameter(name, value, statement, comments, earlier)
+        except ParameterError as error:
+            raise ParameterError(f"the parameters cell of {str(notebook.path)!r}: {name!r}: {error}") from None
         found[name] = parameter
     return tuple(found.values())
+
+
+def of_notebook(notebook: Notebook) -> tuple[Parameter, ...]:
+    """As :func:`schema`; empty where the notebook is no Python, for the schema is read from Python only."""
+    return schema(notebook) if notebook.language in (None, "python") else ()
 
 
 def coerce(parameters: Sequence[Parameter], given: Mapping[str, Any], where: str = "the notebook") -> dict[str, Any]:
@@ -108,6 +139,12 @@ def coerce(parameters: Sequence[Parameter], given: Mapping[str, Any], where: str
     for name in given:
         if name not in known:
             raise ParameterError(f"{where} has no parameter {name!r}{suggestion(name, known)}")
+    for name in given:
+        if (secret := known[name].secret) is not None:
+            raise ParameterError(
+                f"{where}: parameter {name!r} is a secret: it is never given as a value, which others could read;"
+                f" {secret.where}"
+            )
     missing = [p.name for p in parameters if p.required and p.name not in given]
     if missing:
         raise ParameterError(
@@ -121,6 +158,19 @@ def values(parameters: Sequence[Parameter], given: Mapping[str, Any], where: str
     that only execution can tell (``date.today()``) is left out."""
     chosen = coerce(parameters, given, where)
     return {p.name: chosen.get(p.name, p.default) for p in parameters if p.name in chosen or p.known}
+
+
+def find_secrets(parameters: Sequence[Parameter], where: str = "the notebook") -> None:
+    """Look every secret up, before anything is executed, and have its value hidden from all that this process writes.
+
+    Raises
+    ------
+    ParameterError
+        For a secret that is nowhere.
+    """
+    for parameter in parameters:
+        if parameter.secret is not None:
+            parameter.secret.find(f"{where} needs the secret {parameter.name!r}")
 
 
 def _converted(parameter: Parameter, value: Any, where: str) -> Any:
@@ -151,6 +201,9 @@ def _parameter(
         help_text = match["help"]
         if annotation is None:
             annotation = _expression(match["type"])
+    call = call_of(value)
+    if call is not None:
+        value, help_text = call.default, call.help or help_text
     absent = isinstance(value, ast.Constant) and value.value is Ellipsis
     if isinstance(statement, ast.AnnAssign) and value is None:
         absent = True
@@ -164,6 +217,8 @@ def _parameter(
         kind = earlier.kind
     else:
         kind = inferred(default) if known else ANY
+    if call is not None:
+        kind = call.limited(kind)
     return Parameter(
         name=name,
         type=kind.text,
@@ -176,6 +231,7 @@ def _parameter(
         bounds=kind.bounds_text,
         line=statement.lineno,
         kind=kind,
+        secret=call.secret if call else None,
     )
 
 

@@ -153,7 +153,7 @@ def _environment(step: StepContext) -> dict[str, str]:
         "NBOPS_RUN_ID": step.run.id,
         "NBOPS_NOTEBOOK": str(step.notebook),
         "NBOPS_HOME": str(ws.home),
-        "NBOPS_STORE": str(ws.store.path),
+        "NBOPS_STORE": ws.store.location,
         "NBOPS_ARTIFACTS": str(ws.artifacts.root),
     }
     for name in (INPUTS, *(name for name, value in step.variables.items() if value is None)):

@@ -104,16 +104,19 @@ def run_notebook(
 
 
 def checked_params(notebook: Path, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters in the types the notebook declares.
+    """Parameters in the types the notebook declares. Its secrets are looked for, too.
 
     Raises
     ------
     NotebookError, ParameterError
     """
-    read = files.read(notebook)
+    read, where = files.read(notebook), f"the notebook {str(notebook)!r}"
     if read.language not in (None, "python"):
         return dict(params)  # papermill translates them; the schema is read from Python only
-    return parameters.coerce(parameters.schema(read), params, f"the notebook {str(notebook)!r}")
+    known = parameters.schema(read)
+    given = parameters.coerce(known, params, where)
+    parameters.find_secrets(known, where)
+    return given
 
 
 def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str | None) -> None:

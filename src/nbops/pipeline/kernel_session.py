@@ -18,7 +18,7 @@ from papermill.log import logger
 
 from nbops import __version__
 from nbops.core.errors import ExecutionError
-from nbops.core.redaction import redact_text
+from nbops.core.redaction import redact_text, without_hidden
 from nbops.notebook import files
 from nbops.pipeline.step_run import StepContext
 
@@ -92,6 +92,9 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         began = time.monotonic()
         if self._open and began < self._free_at:
             return
+        for output in (o for cell in self.nb.cells for o in cell.get("outputs", ())):
+            for key, value in output.items():  # a secret that the notebook prints is in no file
+                output[key] = without_hidden(value)
         if self.step.output is not None:
             self.step.output.parent.mkdir(parents=True, exist_ok=True)
             files.write(self.step.output, self.nb)

@@ -6,6 +6,7 @@ reads the run as it is stored then, and changes only what the closer knows.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from nbops.core.canonical import canonical
-from nbops.core.errors import NotCanonicalError
+from nbops.core.errors import NotCanonicalError, NotebookError, ParameterError
 from nbops.core.ids import new_id
 from nbops.core.redaction import redact
 from nbops.core.runs import Artifact, Run, RunKind, RunStatus
+from nbops.notebook import files, parameters
 from nbops.pipeline.local_code import kept_modules
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.store import records, runs
@@ -63,6 +65,7 @@ def open_step(
 ) -> Run:
     """A new step run, in progress, owned by this process. The local modules it runs are kept as they are now."""
     modules, kept = kept_modules(ws, notebook)
+    _hide_secrets(notebook)
     run = Run(
         id=new_id(),
         kind=RunKind.STEP,
@@ -82,6 +85,12 @@ def open_step(
         for artifact in kept:
             records.add_artifact(tx, run.id, RUN_LEVEL, artifact)
     return run
+
+
+def _hide_secrets(notebook: Path) -> None:
+    """Whoever asked for the run has looked the notebook's secrets up already; papermill's command line hasn't."""
+    with contextlib.suppress(NotebookError, ParameterError):
+        parameters.find_secrets(parameters.of_notebook(files.read(notebook)))
 
 
 def close_step(

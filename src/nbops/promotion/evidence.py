@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbops.core.errors import CorruptArtifactError, NbopsError, UnknownNameError
-from nbops.core.models import ModelVersion, Signature
+from nbops.core.models import Approval, ModelVersion, Signature
 from nbops.metrics import known as metrics
 from nbops.metrics.compute import compute
 from nbops.modelfiles.load import PICKLE, load, untrusted_types
@@ -23,7 +23,7 @@ from nbops.registry.loading import load_version
 from nbops.registry.versions import signature_of
 from nbops.scoring.prediction import Predictions, predict
 from nbops.settings import DeploymentSettings
-from nbops.store import records
+from nbops.store import deployments, records
 from nbops.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -55,6 +55,23 @@ class Bounds:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Whose word is asked for (nobody's, anybody's but the asker's, one of a role's), and whose was given."""
+
+    asked: bool | str
+    given: Approval | None
+
+    @classmethod
+    def of(cls, ws: Workspace, deployment: str, model: str, alias: str, given: Approval | None) -> Agreement:
+        """Every deployment that follows the alias is asked: else a promotion under another deployment's name, with no
+        such gate, would move the alias under it."""
+        following = [d.name for d in deployments.listed(ws.store) if (d.model, d.alias) == (model, alias)]
+        wishes = [ws.settings.deployment(name).gates.approval for name in dict.fromkeys([deployment, *following])]
+        roles = [wish for wish in wishes if isinstance(wish, str)]
+        return cls(asked=roles[0] if roles else any(wishes), given=given)
+
+
 class Evidence:
     """All that is known of one attempt.
 
@@ -68,6 +85,7 @@ class Evidence:
     bounds : Bounds
     allow_types : tuple of str
         Types beyond the reviewed list, allowed for this candidate.
+    agreement : Agreement
     """
 
     def __init__(
@@ -78,9 +96,11 @@ class Evidence:
         wishes: DeploymentSettings,
         bounds: Bounds,
         allow_types: tuple[str, ...],
+        agreement: Agreement,
     ) -> None:
         self.ws, self.candidate, self.champion = ws, candidate, champion
         self.wishes, self.bounds, self.allow_types = wishes, bounds, allow_types
+        self.agreement = agreement
         self._values: dict[tuple[str, str], float] = {}
 
     def verify(self) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from nbops.core.models import GateResult, Outcome
 from nbops.promotion.evidence import Evidence
-from nbops.promotion.gates import leakage, margin, metric_bound, not_built, signature, smoke_score, trusted_types
+from nbops.promotion.gates import (
+    approval,
+    fairness_slices,
+    leakage,
+    margin,
+    metric_bound,
+    reproducibility,
+    signature,
+    smoke_score,
+    trusted_types,
+)
 from nbops.promotion.gates.gate import GATES
 
 ORDER = (
@@ -14,7 +24,9 @@ ORDER = (
     smoke_score.NAME,
     trusted_types.NAME,
     leakage.NAME,
-    *not_built.PLANNED,
+    fairness_slices.NAME,
+    reproducibility.NAME,
+    approval.NAME,
 )
 
 
@@ -26,3 +38,8 @@ def judge(evidence: Evidence) -> tuple[GateResult, ...]:
 
 def refusals(results: tuple[GateResult, ...]) -> list[GateResult]:
     return [result for result in results if result.outcome is Outcome.FAILED]
+
+
+def waits(results: tuple[GateResult, ...]) -> bool:
+    """Is there a gate that only a person can open?"""
+    return any(result.outcome is Outcome.PENDING for result in results)

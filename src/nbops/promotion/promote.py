@@ -2,7 +2,8 @@
 
 The gates look at the champion outside any transaction: they take seconds, and nobody else should wait. Then one
 transaction makes the version, moves the alias, writes the history and the deployment. If the champion has changed
-meanwhile, the candidate is judged again, against the new one. A refusal changes nothing but the history.
+meanwhile, the candidate is judged again, against the new one. A refusal changes nothing but the history; nor does a
+candidate that has passed and waits for a second person (:mod:`nbops.promotion.approval`, which comes back here).
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from dataclasses import dataclass
 from nbops.core.deployments import Deployment
 from nbops.core.errors import ExecutionError, RefusedError, UntrustedModelError, UsageError
 from nbops.core.ids import new_id
-from nbops.core.models import Action, GateResult, ModelVersion, Promotion
+from nbops.core.models import Action, Approval, ApprovalState, GateResult, ModelVersion, Promotion
 from nbops.core.runs import Run
 from nbops.promotion.candidates import Candidate, find
-from nbops.promotion.evidence import Bounds, Evidence
+from nbops.promotion.evidence import Agreement, Bounds, Evidence
 from nbops.promotion.gates import trusted_types
-from nbops.promotion.judge import judge, refusals
+from nbops.promotion.judge import judge, refusals, waits
 from nbops.registry.versions import Allowance, register
-from nbops.store import deployments, models
+from nbops.store import approvals, deployments, models, runs
 from nbops.store.database import Reader, Transaction
 from nbops.workspace import Workspace
 
@@ -31,13 +32,24 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Aim:
-    """Where a candidate is to go."""
+class Aim:
+    """Where a candidate is to go, and for whom; `approved` is the request that a second person has agreed to."""
 
     deployment: str
     model: str
     alias: str
     cause: str | None
+    by: str
+    approved: Approval | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the call says of how the candidate is to be judged."""
+
+    bounds: Mapping[str, Mapping[str, float]]
+    allow_types: tuple[str, ...]
+    types_why: str | None
 
 
 def promote(
@@ -81,8 +93,10 @@ def promote(
     Returns
     -------
     Promotion
-        If the candidate already is what the alias stands for: the promotion that made it so; nothing is done twice
-        then, and its `at` is earlier than now.
+        Its action is "pending", and `to_version` None, if nbops.toml asks for approval: the alias moves when
+        :func:`nbops.promotion.approval.approve` is called with its id.
+        If the candidate already is what the alias stands for, or waits already: the line that made it so; nothing is
+        done twice then, and its `at` is earlier than now.
 
     Raises
     ------
@@ -100,21 +114,34 @@ def promote(
     if rerun is not None:
         source = rerun(source).id
     wishes = ws.settings.deployment(name)
-    aim = _aim(ws.store, name, model or wishes.model, to, wishes.alias, cause)
+    aim = _aim(ws, name, model or wishes.model, to, wishes.alias, cause)
     found = find(ws, source, candidate=candidate or wishes.candidate)
-    limits = Bounds.of(wishes, bounds)
+    whole = found.run.id if source.endswith(".ipynb") else runs.get(ws.store, source).id
+    asked = Asked(
+        bounds={k: dict(v) for k, v in (bounds or {}).items() if v}, allow_types=tuple(allow_types), types_why=why
+    )
+    return settle(ws, whole, found, aim, asked)
+
+
+def settle(ws: Workspace, source: str, found: Candidate, aim: Aim, asked: Asked) -> Promotion:
+    """Judge a candidate, and put the answer into the store: promoted, refused, or waiting for approval."""
+    wishes = ws.settings.deployment(aim.deployment)
+    limits = Bounds.of(wishes, asked.bounds)
     for _ in range(_ATTEMPTS):
         champion = models.aliased(ws.store, aim.model, aim.alias)
-        before = _already(ws.store, aim, found, champion)
+        before = _already(ws.store, aim, found, champion) or _waiting(ws.store, source, aim, found, asked)
         if before is not None:
-            _log.info("%s version %s is %s already", aim.model, before.to_version, aim.alias)
+            _log.info("%s: nothing is done twice", before.id)
             return before
-        evidence = Evidence(ws, found, champion, wishes, limits, tuple(allow_types))
+        agreement = Agreement.of(ws, aim.deployment, aim.model, aim.alias, aim.approved)
+        evidence = Evidence(ws, found, champion, wishes, limits, asked.allow_types, agreement)
         evidence.verify()
         results = judge(evidence)
         if refusals(results):
             raise _refuse(ws, aim, found, champion, results)
-        done = _accept(ws, aim, evidence, results, why)
+        if waits(results):
+            return _wait(ws, source, aim, found, champion, results, asked)
+        done = _accept(ws, aim, evidence, results, asked.types_why)
         if done is not None:
             return done
     raise ExecutionError(
@@ -122,8 +149,8 @@ def promote(
     )
 
 
-def _aim(reader: Reader, name: str, model: str | None, to: str | None, alias: str, cause: str | None) -> _Aim:
-    there = deployments.find(reader, name)
+def _aim(ws: Workspace, name: str, model: str | None, to: str | None, alias: str, cause: str | None) -> Aim:
+    there = deployments.find(ws.store, name)
     if there is not None and there.alias is None:
         raise UsageError(
             f"the deployment {name!r} is pinned to {there.model} version {there.version}: promoting doesn't move it;"
@@ -134,27 +161,68 @@ def _aim(reader: Reader, name: str, model: str | None, to: str | None, alias: st
             f"the deployment {name!r} serves the model {there.model!r}, not {model!r}: its champion couldn't be"
             " compared, nor rolled back to; deploy the other model under another --name"
         )
-    return _Aim(
+    return Aim(
         deployment=name,
         model=model or (there.model if there else name),
         alias=to or (there.alias if there and there.alias else alias),
         cause=cause,
+        by=ws.identity,
     )
 
 
-def _already(reader: Reader, aim: _Aim, candidate: Candidate, champion: ModelVersion | None) -> Promotion | None:
+def _already(reader: Reader, aim: Aim, candidate: Candidate, champion: ModelVersion | None) -> Promotion | None:
     """The promotion that put this very candidate where it is to go, if it is there."""
     if champion is None or (champion.artifact, champion.run) != (candidate.model.digest, candidate.run.id):
         return None
     deployment = deployments.find(reader, aim.deployment)
     if deployment is None or deployment.model != aim.model:
         return None
-    moves = [p for p in models.history(reader, aim.model, aim.alias) if p.action is not Action.REFUSED]
+    moves = [p for p in models.history(reader, aim.model, aim.alias) if p.action.moves]
     return moves[-1] if moves and moves[-1].to_version == champion.number else None
 
 
+def _waiting(reader: Reader, source: str, aim: Aim, candidate: Candidate, asked: Asked) -> Promotion | None:
+    """The line by which this very candidate already waits for approval."""
+    if aim.approved is not None:
+        return None
+    use = candidate.model
+    mine = (source, use.name, use.digest, aim.model, aim.alias, dict(asked.bounds), asked.allow_types)
+    for a in approvals.listed(reader, deployment=aim.deployment, state=ApprovalState.PENDING):
+        theirs = (a.source, a.candidate, a.artifact, a.asked.model, a.asked.alias, dict(a.bounds), a.allow_types)
+        if theirs == mine:
+            return a.asked
+    return None
+
+
+def _wait(
+    ws: Workspace,
+    source: str,
+    aim: Aim,
+    candidate: Candidate,
+    champion: ModelVersion | None,
+    results: tuple[GateResult, ...],
+    asked: Asked,
+) -> Promotion:
+    with ws.store.transaction() as tx:
+        before = _waiting(tx, source, aim, candidate, asked)
+        if before is not None:
+            return before
+        promotion = _record(ws, tx, aim, candidate, champion, None, results, Action.PENDING)
+        waiting = Approval(
+            asked=promotion,
+            source=source,
+            candidate=candidate.model.name,
+            artifact=candidate.model.digest or "",
+            bounds=asked.bounds,
+            allow_types=asked.allow_types,
+            types_why=asked.types_why,
+        )
+        approvals.save(tx, waiting)
+    return promotion
+
+
 def _accept(
-    ws: Workspace, aim: _Aim, evidence: Evidence, results: tuple[GateResult, ...], why: str | None
+    ws: Workspace, aim: Aim, evidence: Evidence, results: tuple[GateResult, ...], why: str | None
 ) -> Promotion | None:
     """Everything in one transaction; None if the champion has changed since the gates looked at it."""
     champion, candidate, signature = evidence.champion, evidence.candidate, evidence.signature
@@ -176,8 +244,8 @@ def _accept(
             evaluation=judged.evaluation if judged else None,
             metrics=measured,
             judged=candidate.refit_of,
-            allowance=Allowance(types=evidence.untrusted, by=ws.identity, why=why),
-            by=ws.identity,
+            allowance=Allowance(types=evidence.untrusted, by=aim.by, why=why),
+            by=aim.by,
             at=at,
         )
         promotion = _record(ws, tx, aim, candidate, champion, version, results, Action.PROMOTED)
@@ -186,7 +254,7 @@ def _accept(
 
 
 def _refuse(
-    ws: Workspace, aim: _Aim, candidate: Candidate, champion: ModelVersion | None, results: tuple[GateResult, ...]
+    ws: Workspace, aim: Aim, candidate: Candidate, champion: ModelVersion | None, results: tuple[GateResult, ...]
 ) -> RefusedError:
     with ws.store.transaction() as tx:
         promotion = _record(ws, tx, aim, candidate, champion, None, results, Action.REFUSED)
@@ -207,7 +275,7 @@ def _refuse(
 def _record(
     ws: Workspace,
     tx: Transaction,
-    aim: _Aim,
+    aim: Aim,
     candidate: Candidate,
     champion: ModelVersion | None,
     version: ModelVersion | None,
@@ -224,15 +292,32 @@ def _record(
         to_version=version.number if version else None,
         run=candidate.run.id,
         results=results,
-        by=ws.identity,
+        by=aim.by,
         at=ws.clock.now(),
         cause=aim.cause,
     )
     models.record(tx, promotion)
+    if aim.approved is not None:
+        state = ApprovalState.APPROVED if action is Action.PROMOTED else ApprovalState.REFUSED
+        decide(tx, aim.approved, state, promotion)
     return promotion
 
 
-def _deploy(ws: Workspace, tx: Transaction, aim: _Aim) -> None:
+def decide(tx: Transaction, approval: Approval, state: ApprovalState, line: Promotion) -> None:
+    """Close a request; `line` of the history says how.
+
+    Raises
+    ------
+    RefusedError
+        If somebody else has done so meanwhile.
+    """
+    now = approvals.get(tx, approval.id)
+    if now.state is not ApprovalState.PENDING:
+        raise RefusedError(f"{approval.id} was {now.state} by {now.decided_by} already: it doesn't wait any more")
+    approvals.save(tx, dataclasses.replace(approval, state=state, promotion=line.id))
+
+
+def _deploy(ws: Workspace, tx: Transaction, aim: Aim) -> None:
     there = deployments.find(tx, aim.deployment)
     if there is not None and there.model == aim.model:
         return  # also where it follows another alias: a promotion to "staging" must not take production's traffic

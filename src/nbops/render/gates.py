@@ -7,8 +7,13 @@ from html import escape
 
 from nbops.core.models import GateResult, Outcome
 
-_MARKS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.NOT_CHECKED: "–"}
-_COLORS = {Outcome.PASSED: "#2e7d32", Outcome.FAILED: "#c62828", Outcome.NOT_CHECKED: "#777"}
+_MARKS = {Outcome.PASSED: "✓", Outcome.PENDING: "…", Outcome.FAILED: "✗", Outcome.NOT_CHECKED: "–"}
+_COLORS = {
+    Outcome.PASSED: "#2e7d32",
+    Outcome.PENDING: "#8a6d00",
+    Outcome.FAILED: "#c62828",
+    Outcome.NOT_CHECKED: "#777",
+}
 _CELL = "text-align:left;vertical-align:top;padding:1px 14px 1px 0"
 
 
@@ -21,7 +26,7 @@ def gates_text(results: Sequence[GateResult]) -> str:
     lines = []
     for r in results:
         head = f"{_MARKS[r.outcome]} {r.gate.ljust(width)}  {r.outcome.value.ljust(outcome)}"
-        if r.outcome is Outcome.NOT_CHECKED:
+        if r.outcome in (Outcome.NOT_CHECKED, Outcome.PENDING):
             lines.append(f"{head}  {r.why}")
             continue
         lines.append(f"{head}  seen: {r.seen} · asked: {r.asked}")

@@ -16,6 +16,7 @@ from nbops.core.runs import CellRecord, ModelUse, Run
 from nbops.monitor.severity import compare
 from nbops.profiles.profile import Profile
 from nbops.reproduction.cells import source_text
+from nbops.reproduction.named import named
 from nbops.store import records, runs
 from nbops.workspace import Workspace
 
@@ -35,7 +36,8 @@ def difference(ws: Workspace, a: str, b: str) -> Difference:
     ----------
     ws : Workspace
     a, b : str
-        The ids of two runs, or their beginnings.
+        Two runs, by whatever names them: an id or its beginning, a model version, a notebook
+        (:func:`nbops.reproduction.named.named`).
 
     Returns
     -------
@@ -61,7 +63,7 @@ def difference(ws: Workspace, a: str, b: str) -> Difference:
 
 
 def _side(ws: Workspace, name: str) -> _Side:
-    found = runs.get(ws.store, name)
+    found, _ = named(ws, name)
     return _Side(
         run=found,
         params=runs.params(ws.store, found.id),

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from nbops.core.canonical import digest
-from nbops.core.errors import CorruptArtifactError, NotebookError, UnknownNameError, UsageError
+from nbops.core.errors import CorruptArtifactError, UnknownNameError, UsageError
 from nbops.core.runs import CellRecord, CellStatus, Run, RunKind
 from nbops.notebook import embedded, files
-from nbops.registry import resolve
 from nbops.reproduction.cells import Key, by_cell, recorded, source_text
+from nbops.reproduction.named import carried, named
 from nbops.store import records, runs
 from nbops.workspace import Workspace, relative
 
@@ -54,8 +54,7 @@ def original(ws: Workspace, source: str) -> Original:
     Parameters
     ----------
     source : str
-        A run's id or its beginning; ``RUN/METRIC``; ``models:/NAME/VERSION``, ``models:/NAME@ALIAS`` or
-        ``runs:/ID/MODEL``; the path of an executed notebook, or of a notebook of which the latest completed run counts.
+        See :func:`nbops.reproduction.named.named`.
 
     Raises
     ------
@@ -65,37 +64,19 @@ def original(ws: Workspace, source: str) -> Original:
     NotKeptError
         If the code that ran was not kept.
     """
-    if source.startswith(("models:/", "runs:/")):
-        uri = resolve.parse(source)
-        run_id = resolve.model_of_run(ws.store, uri)[0].id if uri.run else resolve.version(ws.store, uri).run
-        return _of_run(ws, runs.get(ws.store, run_id))
     if source.endswith(".ipynb"):
-        return _of_notebook(ws, Path(source))
-    run_id, _, metric = source.partition("/")
-    run = runs.get(ws.store, run_id)
-    if metric and metric not in (known := {m.name for r in recorded(ws.store, run) for m in r.metrics}):
-        raise UnknownNameError(f"metric of the run {run.id}", metric, known)
-    return _of_run(ws, run, metric or None)
+        path = Path(source)
+        run_id = carried(path)
+        if run_id is not None and not runs.exists(ws.store, run_id):
+            return _of_records(ws, path, run_id)
+    run, metric = named(ws, source)
+    return _of_run(ws, run, metric)
 
 
-def _of_notebook(ws: Workspace, path: Path) -> Original:
+def _of_records(ws: Workspace, path: Path, run_id: str) -> Original:
+    """From what an executed notebook carries alone."""
     read = files.read(path)
     found = [(item, embedded.record_from(item.payload)) for item in embedded.embedded(read)]
-    if not found:
-        latest = [
-            run
-            for run in runs.listed(ws.store, kinds=[RunKind.STEP], notebook=relative(ws, path), limit=100)
-            if run.status == "COMPLETED"
-        ]
-        if not latest:
-            raise NotebookError(
-                f"the notebook {str(path)!r} carries no records, and no completed run of it is known here;"
-                f" execute it with 'nbops run {path}'"
-            )
-        return _of_run(ws, latest[0])
-    run_id = found[0][1].run
-    if runs.exists(ws.store, run_id):
-        return _of_run(ws, runs.as_stored(ws.store, run_id))
     edited = [item.cell_index + 1 for item, record in found if not _is(item.source, record)]
     if edited:
         raise NotKeptError(f"cell {edited[0]} of {path} was edited after it ran, and the store has no run {run_id}")

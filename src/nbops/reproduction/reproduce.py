@@ -16,15 +16,17 @@ from pathlib import Path
 from nbops.capture.environment import VARIABLES
 from nbops.core.errors import ExecutionError, NbopsError, StoreError, UsageError
 from nbops.core.ids import new_id
-from nbops.core.reproduction import EnvironmentChange, Reproduction, Restored, Verdict
+from nbops.core.reproduction import Environment, Reproduction, Restored, Verdict
 from nbops.core.runs import Artifact, CellRecord, CellStatus, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
 from nbops.notebook import files
 from nbops.notebook.code import reads_outside
 from nbops.notebook.files import Notebook
+from nbops.notebook.names import names
 from nbops.pipeline.execute import run_notebook
 from nbops.pipeline.progress import Progress
 from nbops.pipeline.step_run import RUN_LEVEL
+from nbops.reproduction import environment
 from nbops.reproduction.cells import Key, by_cell, recorded
 from nbops.reproduction.compare import compared, first_divergence, worst
 from nbops.reproduction.layout import Layout, layout, placed
@@ -44,6 +46,7 @@ def reproduce(
     source: str,
     *,
     rtol: float = 1e-9,
+    env: Environment = Environment.CHECK,
     keep: Path | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
@@ -53,9 +56,12 @@ def reproduce(
     ----------
     ws : Workspace
     source : str
-        What to do again: see :func:`nbops.reproduction.original.original`.
+        What to do again: see :func:`nbops.reproduction.named.named`.
     rtol : float
         Relative difference (of the larger value) within which metrics count as equal.
+    env : Environment
+        Whether to compare the installed packages with those it ran with, to build an environment that has those, or
+        neither.
     keep : Path, optional
         A new or empty folder to do it in, which then stays; by default a temporary one.
     progress : callable, optional
@@ -64,7 +70,8 @@ def reproduce(
     Returns
     -------
     Reproduction
-        Whose verdict is "couldn't" where data or code is gone, or a cell failed that didn't then.
+        Whose verdict is "couldn't" where data or code is gone, the environment can't be built, or a cell failed that
+        didn't then.
 
     Raises
     ------
@@ -83,14 +90,16 @@ def reproduce(
             source=source, run="", name="", notebook="", verdict=Verdict.COULD_NOT, why=str(error), rtol=rtol
         )
     with _folder(keep) as scratch:
-        result = _done(ws, known, layout(ws, known, scratch), rtol, progress)
+        result = _done(ws, known, layout(ws, known, scratch), rtol, env, progress)
     result = dataclasses.replace(
         result, source=source, seconds=round(time.monotonic() - began, 3), kept=str(keep.absolute()) if keep else None
     )
     return _noted(ws, known, result)
 
 
-def _done(ws: Workspace, known: Original, where: Layout, rtol: float, progress: Progress | None) -> Reproduction:
+def _done(
+    ws: Workspace, known: Original, where: Layout, rtol: float, env: Environment, progress: Progress | None
+) -> Reproduction:
     inputs, gone = restore_files(ws, known, where)
     modules, no_code = restore_modules(ws, known, where)
     handovers, told, not_kept = handed_over(ws, known)
@@ -110,6 +119,14 @@ def _done(ws: Workspace, known: Original, where: Layout, rtol: float, progress: 
     )
     if result.why:
         return result
+    if env is Environment.BUILD:
+        try:
+            built = environment.build(ws, known.run, local=_local(ws, known), imported=_imported(known))
+        except ExecutionError as error:
+            return dataclasses.replace(result, why=str(error))
+        result = dataclasses.replace(result, restored=(*result.restored, _told(built)))
+    else:
+        built = environment.Built(folder=None, versions={})
     keeps = str(ws.settings.capture.keep_models).lower()
     (where.scratch / FILE).write_text(_SETTINGS.format(keep=keeps), encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +134,8 @@ def _done(ws: Workspace, known: Original, where: Layout, rtol: float, progress: 
     own = open_workspace(where.scratch, clock=ws.clock, identity=ws.identity, environ={})
     try:
         _seed(ws, own, handovers)
-        problem = _execute(own, path, known, where, {a.name: a.digest for a in handovers}, progress)
+        with built.kernel() as kernel:
+            problem = _execute(own, path, known, where, {a.name: a.digest for a in handovers}, progress, kernel)
         run = next(iter(runs.listed(own.store, kinds=[RunKind.STEP], limit=1)), None)
         now = by_cell(recorded(own.store, run)) if run else {}
     finally:
@@ -127,7 +145,9 @@ def _done(ws: Workspace, known: Original, where: Layout, rtol: float, progress: 
         result,
         cells=cells,
         first=first_divergence(cells, _outside(known)),
-        environment=_environment(known.run, run),
+        environment=(*environment.changes(known.run, run), *environment.not_installed(known.run, _imported(known)))
+        if env is not Environment.IGNORE
+        else (),
     )
     failed = _failed_newly(known.cells, now)
     if problem and (failed is not None or not now):
@@ -142,6 +162,7 @@ def _execute(
     where: Layout,
     inputs: Mapping[str, str],
     progress: Progress | None,
+    kernel: str | None,
 ) -> str:
     """Execute the notebook; why that failed, empty if it didn't."""
     try:
@@ -152,6 +173,7 @@ def _execute(
             name=known.name,
             require_tracking=True,
             progress=progress,
+            kernel=kernel,
             inputs_named=inputs,
             tags=(TAG,),
             variables=_variables(known.run),
@@ -161,6 +183,26 @@ def _execute(
     except NbopsError as error:
         return str(error)
     return ""
+
+
+def _local(ws: Workspace, known: Original) -> set[str]:
+    """The names of modules and packages that are the workspace's own: those recorded, those beside the notebook."""
+    recorded = {part.removesuffix(".py") for path in known.modules for part in Path(path).parts}
+    folders = {ws.root, (ws.root / known.place).parent, ws.root / (known.folder or ".")}
+    return recorded | {p.stem for f in folders if f.is_dir() for p in f.iterdir() if p.is_dir() or p.suffix == ".py"}
+
+
+def _imported(known: Original) -> set[str]:
+    """The packages that the notebook's own text names."""
+    texts = [cell.source for cell in Notebook(path=Path(known.place), data=known.data).code_cells()]
+    return {target.partition(".")[0] for text in texts for target in names(text).imports.values()}
+
+
+def _told(built: environment.Built) -> Restored:
+    if built.folder is None:
+        return Restored(what="environment", name="packages", how="as installed, which is as it was", exact=True)
+    versions = ", ".join(f"{name} {version}" for name, version in built.versions.items())
+    return Restored(what="environment", name="packages", how=f"built with {versions}, in {built.folder}", exact=True)
 
 
 def _judged(result: Reproduction) -> Reproduction:
@@ -201,24 +243,6 @@ def _variables(then: Run | None) -> dict[str, str | None]:
     """The environment variables that change results, as they were; none where the run doesn't say."""
     kept = then.environment.get("variables") if then else None
     return {} if kept is None else {name: kept.get(name) for name in VARIABLES}
-
-
-def _environment(then: Run | None, now: Run | None) -> tuple[EnvironmentChange, ...]:
-    """Python, the processors, and the packages that both have imported, where they differ."""
-    if then is None or now is None:
-        return ()
-    mine, theirs = _versions(then), _versions(now)
-    return tuple(
-        EnvironmentChange(name=name, then=version, now=theirs[name])
-        for name, version in mine.items()
-        if name in theirs and theirs[name] != version
-    )
-
-
-def _versions(run: Run) -> dict[str, str]:
-    known = run.environment
-    said = {"Python": known.get("python"), "processors": (known.get("machine") or {}).get("processors")}
-    return {k: str(v) for k, v in said.items() if v} | dict(known.get("packages", {}))
 
 
 def _outside(known: Original) -> dict[int, set[str]]:

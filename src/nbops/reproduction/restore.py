@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
+from nbops.catalog import content
 from nbops.core.errors import CorruptArtifactError, NbopsError, UnknownNameError
 from nbops.core.reproduction import Restored
-from nbops.core.runs import Artifact, CellRecord, FileUse, RunKind
+from nbops.core.runs import Artifact, CellRecord, FileUse
 from nbops.fingerprints.fingerprint import fingerprint
 from nbops.notebook import code
 from nbops.notebook.files import Notebook
 from nbops.pipeline.handover import KIND as HANDOVER
 from nbops.reproduction.layout import Layout
 from nbops.reproduction.original import Original
-from nbops.store import records, runs
+from nbops.store import records
 from nbops.store.artifacts import digest_of
 from nbops.workspace import Workspace
 
@@ -141,31 +142,24 @@ def _file(ws: Workspace, use: FileUse, target: Path | None) -> Restored | str:
             return restored(f"{UNKNOWN} ({use.reason})", None)
         if _digest(target or path) == use.digest:
             return restored(HERE, True)
-    if target is not None and use.digest is not None:
-        for kept in _candidates(ws, use):
-            if _digest(kept) == use.digest:
-                _copy(kept, target)
-                return restored(KEPT, True)
+    if target is not None and use.digest is not None and _from_store(ws, use, target):
+        return restored(KEPT, True)
     if path.is_file():
+        if target is not None:
+            _copy(path, target)
         return restored(CHANGED, False)
     return f"the input {use.path} is gone, and its content was not kept"
 
 
-def _candidates(ws: Workspace, use: FileUse) -> Iterator[Path]:
-    """Kept content that may be this file's: outputs of steps under its path, and files logged under its name."""
-    digests = [
-        made["digest"]
-        for run in runs.listed(ws.store, kinds=[RunKind.STEP], limit=1000)
-        for path, made in (run.detail.get("outputs") or {}).items()
-        if path == use.path and made.get("kind") == "file"
-    ]
-    for name in (use.path, Path(use.path).name):
-        if logged := records.newest_artifact(ws.store, "file", name):
-            digests.append(logged.digest)
-    for digest in dict.fromkeys(digests):
-        path = _kept(ws, digest)
-        if path is not None and (use.size is None or path.stat().st_size == use.size):
-            yield path
+def _from_store(ws: Workspace, use: FileUse, target: Path) -> bool:
+    """Write what the file was, if that is kept anywhere: as an output, an input, a logged file."""
+    target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        content.get(ws, use.digest or "", target)
+    except NbopsError:
+        return False
+    return _digest(target) == use.digest
 
 
 def _kept(ws: Workspace, digest: str) -> Path | None:

@@ -2,6 +2,8 @@
 
 A file appears under its final name only when it is whole: written beside it, then renamed.
 A process killed at any moment leaves at most a file in ``tmp/``, which nobody reads and ``doctor`` removes.
+Large files are kept as pieces, so that one that grew or changed a little is stored once (:mod:`nbops.store.chunked`);
+readers don't see the difference.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from nbops.core.errors import CorruptArtifactError, StoreFullError, StoreReadOnlyError, UnknownNameError
+from nbops.store.chunked import CHUNKED_FROM, Chunked, renewed
 from nbops.store.liveness import signed, writer_gone
 
 PREFIX = "a1:blake3:"
@@ -30,6 +33,15 @@ class PendingArtifact:
         self.file, self.path = file, path
         self.digest = ""
         self.size = 0
+
+    @property
+    def name(self) -> str:
+        """The digest without what stands before its hex digits."""
+        return self.digest.removeprefix(PREFIX)
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.digest = PREFIX + name
 
 
 class ArtifactStore:
@@ -47,21 +59,26 @@ class ArtifactStore:
     def __init__(self, root: Path, *, durable: bool = False) -> None:
         self.root = root
         self.durable = durable
+        self.chunked = Chunked(root, lambda place: self.writing(place=place))
 
     def path(self, digest: str) -> Path:
-        """Where the content of `digest` lies. It need not be there."""
-        if not digest.startswith(PREFIX):
-            raise UnknownNameError("artifact", digest, hint=f"a digest begins with {PREFIX!r}")
-        name = digest.removeprefix(PREFIX)
+        """Where the content of `digest` lies. It need not be there; of a large file, only :meth:`verified` puts it
+        together."""
+        name = _name(digest)
         return self.root / name[:2] / name[2:]
 
     def has(self, digest: str) -> bool:
-        return self.path(digest).exists()
+        return self.path(digest).exists() or self.chunked.list_of(_name(digest)).exists()
+
+    def size(self, digest: str) -> int:
+        """The content's size in bytes. Raises FileNotFoundError if it isn't kept."""
+        path = self.path(digest)
+        return path.stat().st_size if path.exists() else self.chunked.size(_name(digest))
 
     @contextmanager
-    def writing(self, suffix: str = "") -> Iterator[PendingArtifact]:
+    def writing(self, suffix: str = "", *, place: Callable[[str], Path] | None = None) -> Iterator[PendingArtifact]:
         """Write content in pieces (to ``.file``, or by other means to ``.path``); it is kept when the block
-        ends without an error."""
+        ends without an error. `place` says where, of the hex digest; by default where :meth:`path` does."""
         with self._said_plainly():
             path = self.root / "tmp" / (signed(secrets.token_hex(8)) + suffix)
             try:
@@ -77,7 +94,7 @@ class ArtifactStore:
                     os.fsync(pending.file.fileno())
                 pending.file.close()
                 pending.digest, pending.size = pending.digest or digest_of(path), path.stat().st_size
-                self._keep(path, pending.digest)
+                self._keep(path, place(pending.name) if place else self.path(pending.digest))
             finally:
                 path.unlink(missing_ok=True)  # before closing, which may fail where there is no room for the rest
                 pending.file.close()
@@ -95,12 +112,19 @@ class ArtifactStore:
 
     def put_file(self, source: Path) -> str:
         """Keep a copy of a file's content; return its digest."""
+        return self.add_file(source)[0]
+
+    def add_file(self, source: Path) -> tuple[str, int]:
+        """Keep a copy of a file's content; its digest, and how many bytes had to be written for it."""
         digest = digest_of(source)
-        if not self._renewed(digest):
-            with self.writing() as pending, source.open("rb") as file:
-                shutil.copyfileobj(file, pending.file, _CHUNK)
-            digest = pending.digest  # of what was copied, should the file have changed meanwhile
-        return digest
+        if self._renewed(digest):
+            return digest, 0
+        if source.stat().st_size >= CHUNKED_FROM:
+            name, written = self.chunked.put(source)
+            return PREFIX + name, written
+        with self.writing() as pending, source.open("rb") as file:
+            shutil.copyfileobj(file, pending.file, _CHUNK)
+        return pending.digest, pending.size  # of what was copied, should the file have changed meanwhile
 
     def verified(self, digest: str) -> Path:
         """The path of content that was just found to have its digest.
@@ -114,14 +138,27 @@ class ArtifactStore:
         """
         path = self.path(digest)
         if not path.exists():
-            raise UnknownNameError("artifact", digest, hint=f"it is not in {self.root}")
+            return self._assembled(digest)
         found = digest_of(path)
         if found != digest:
-            raise CorruptArtifactError(
-                f"the artifact {digest} at {path} is damaged: its content has the digest {found};"
-                " restore it from a backup, or 'nbops doctor --repair' sets it aside, to be made again by its run"
-            )
+            raise self._damaged(digest, f"the content of {path} has the digest {found}")
         return path
+
+    def check(self, digest: str) -> None:
+        """As :meth:`verified`, without putting large content together."""
+        if self.path(digest).exists():
+            self.verified(digest)
+        else:
+            for _ in self._pieces(digest):
+                pass
+
+    def copy(self, digest: str, target: Path) -> None:
+        """Write verified content to a file. Raises as :meth:`verified`."""
+        if self.path(digest).exists():
+            shutil.copyfile(self.verified(digest), target)
+            return
+        with target.open("wb") as file:
+            file.writelines(self._pieces(digest))
 
     def read_bytes(self, digest: str) -> bytes:
         """Verified content."""
@@ -132,6 +169,12 @@ class ArtifactStore:
         for folder in sorted(self.root.glob("[0-9a-f][0-9a-f]")):
             for file in sorted(folder.iterdir()):
                 yield PREFIX + folder.name + file.name
+        for name in self.chunked.names():
+            yield PREFIX + name
+
+    def put_at(self, digest: str) -> float:
+        """When content was last put, in seconds since the epoch. Raises FileNotFoundError if it isn't kept."""
+        return self._lies(digest).stat().st_mtime
 
     def leftovers(self) -> list[Path]:
         """Files of writers that were killed (or are still writing)."""
@@ -143,22 +186,36 @@ class ArtifactStore:
 
     def set_aside(self, digest: str) -> Path:
         """Put damaged content out of the way, so that it can be made again; where it lies now."""
-        path = self.path(digest)
-        aside = self.root / "damaged" / path.name
+        path = self._lies(digest)
+        folder = self.root / "damaged"
         with self._said_plainly():
-            aside.parent.mkdir(exist_ok=True)
-            path.replace(aside)
-        return aside
+            folder.mkdir(exist_ok=True)
+            for piece in [] if path == self.path(digest) else self._damaged_pieces(digest):
+                piece.replace(folder / piece.name)
+            path.replace(folder / path.name)
+        return folder / path.name
 
     def remove(self, digest: str, *, put_before: float) -> bool:
         """Remove content for good, unless it was put (again) at or after `put_before`, in seconds since the epoch.
+        Pieces are left to :meth:`remove_unused`.
 
         Returns
         -------
         bool
             False if it is kept, or was not there.
         """
-        path = self.path(digest)
+        return self._remove(self._lies(digest), put_before)
+
+    def remove_unused(self, *, put_before: float) -> int:
+        """Remove pieces that no content has any more, and what was put together of pieces for readers, unless it was
+        put or asked for since; how many bytes these were."""
+        freed = 0
+        for path in [*self.chunked.unused(), *self.chunked.whole.glob("*")]:
+            size = path.stat().st_size
+            freed += size if self._remove(path, put_before) else 0
+        return freed
+
+    def _remove(self, path: Path, put_before: float) -> bool:
         aside = self.root / "tmp" / signed(secrets.token_hex(8))
         with self._said_plainly():
             aside.parent.mkdir(exist_ok=True)
@@ -172,20 +229,57 @@ class ArtifactStore:
             aside.unlink()
             return True
 
-    def _renewed(self, digest: str) -> bool:
-        """Is it kept? Then it is as young as if it were written now, so that it isn't removed as left over before
-        the row that will refer to it is written."""
-        try:
-            os.utime(self.path(digest))
-        except FileNotFoundError:
-            return False
-        except OSError:  # somebody else's, or a store that is only read
-            return self.has(digest)
-        return True
+    def _lies(self, digest: str) -> Path:
+        """Where it lies, whole or as a list of pieces."""
+        path = self.path(digest)
+        return path if path.exists() else self.chunked.list_of(_name(digest))
 
-    def _keep(self, path: Path, digest: str) -> None:
-        final = self.path(digest)
-        if self._renewed(digest):
+    def _assembled(self, digest: str) -> Path:
+        """Content kept in pieces as a file that was just found to have its digest."""
+        path = self.chunked.assembled(_name(digest))
+        if renewed(path) and digest_of(path) == digest:
+            return path
+        path.unlink(missing_ok=True)
+        with self.writing(place=self.chunked.assembled) as pending:
+            pending.file.writelines(self._pieces(digest))
+            pending.digest = digest
+        return path
+
+    def _pieces(self, digest: str) -> Iterator[bytes]:
+        name = _name(digest)
+        if not self.chunked.list_of(name).exists():
+            raise UnknownNameError("artifact", digest, hint=f"it is not in {self.root}")
+        try:
+            yield from self.chunked.read(name)
+        except CorruptArtifactError as error:
+            raise self._damaged(digest, str(error)) from error
+
+    def _damaged_pieces(self, digest: str) -> list[Path]:
+        try:
+            return self.chunked.damaged(_name(digest))
+        except CorruptArtifactError:  # the list itself
+            return []
+
+    def _damaged(self, digest: str, how: str) -> CorruptArtifactError:
+        return CorruptArtifactError(
+            f"the artifact {digest} is damaged: {how}; restore it from a backup, or 'nbops doctor --repair' sets it"
+            " aside, to be made again by its run"
+        )
+
+    def _renewed(self, digest: str) -> bool:
+        """Is it kept? Then it is as young as if it were written now."""
+        if renewed(self.path(digest)):
+            return True
+        name = _name(digest)
+        if not self.chunked.list_of(name).exists():
+            return False
+        for part, _ in self.chunked.parts(name):  # a piece that is gone is written again
+            if not renewed(self.chunked.piece(part)):
+                return False
+        return renewed(self.chunked.list_of(name))
+
+    def _keep(self, path: Path, final: Path) -> None:
+        if renewed(final):
             return
         path.chmod(0o444)
         try:
@@ -209,6 +303,12 @@ class ArtifactStore:
                     f"an artifact could not be written below {self.root} ({error.strerror}); check its permissions"
                 ) from error
             raise
+
+
+def _name(digest: str) -> str:
+    if not digest.startswith(PREFIX):
+        raise UnknownNameError("artifact", digest, hint=f"a digest begins with {PREFIX!r}")
+    return digest.removeprefix(PREFIX)
 
 
 def digest_of(path: Path) -> str:

@@ -4,7 +4,7 @@ Plain DB-API rather than an SQL toolkit: a tracked cell and ``nbops runs`` must 
 for an import, and two ways to the same tables would be one too many. The statements keep to the SQL that
 SQLite and PostgreSQL share (named parameters, ``ON CONFLICT``, JSON as text, times as ISO text).
 
-Contract:
+Contract (of :class:`nbops.store.postgres.PostgresDatabase` too, which is the same for a PostgreSQL server):
 
 * nothing is created before the first write; reading a store that isn't there finds it empty;
 * a write is one transaction that takes the write lock at its start, so events are numbered in commit order;
@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nbops.core import clock
 from nbops.core.errors import (
@@ -60,33 +60,61 @@ def migrations() -> list[tuple[int, str]]:
     return sorted(found)
 
 
+class Row(Protocol):
+    """A row of an answer: its values by name or place, in order when iterated; ``dict(row)`` works."""
+
+    def __getitem__(self, key: int | str, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def keys(self) -> list[str]: ...
+
+
 class Reader:
     """Runs queries. Base of :class:`Database` (each query by itself) and :class:`Transaction`."""
 
-    def _run(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+    def _run(self, sql: str, params: dict[str, Any]) -> Any:
+        """A DB-API cursor that has executed `sql`."""
         raise NotImplementedError
 
-    def rows(self, sql: str, **params: Any) -> list[sqlite3.Row]:
-        return self._run(sql, params).fetchall()
-
-    def row(self, sql: str, **params: Any) -> sqlite3.Row | None:
-        found: sqlite3.Row | None = self._run(sql, params).fetchone()
+    def rows(self, sql: str, **params: Any) -> list[Row]:
+        found: list[Row] = self._run(sql, params).fetchall()
         return found
+
+    def row(self, sql: str, **params: Any) -> Row | None:
+        found: Row | None = self._run(sql, params).fetchone()
+        return found
+
+    def tables(self) -> list[str]:
+        """The names of our tables."""
+        return [
+            r[0]
+            for r in self.rows(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
+            )
+        ]
+
+    def references(self, to: str) -> list[tuple[str, str]]:
+        """(table, column) of every foreign key to a table."""
+        return [
+            (table, key["from"])
+            for table in self.tables()
+            for key in self.rows(f'PRAGMA foreign_key_list("{table}")')
+            if key["table"] == to
+        ]
 
 
 class Transaction(Reader):
     """Exists only between BEGIN and COMMIT: a function that takes one can't write outside a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, at: datetime) -> None:
+    def __init__(self, connection: Any, at: datetime) -> None:
         self._connection = connection
         self.at = clock.to_text(at)
 
-    def _run(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+    def _run(self, sql: str, params: dict[str, Any]) -> Any:
         return self._connection.execute(sql, params)
 
     def write(self, sql: str, **params: Any) -> int:
         """Execute, and return how many rows changed."""
-        return self._run(sql, params).rowcount
+        return int(self._run(sql, params).rowcount)
 
     def write_many(self, sql: str, params: list[dict[str, Any]]) -> None:
         self._connection.executemany(sql, params)
@@ -104,6 +132,8 @@ class Transaction(Reader):
 
 class Database(Reader):
     """A store's metadata.
+
+    `name` is what messages call it (no credentials), `location` what NBOPS_STORE takes to find it again.
 
     Parameters
     ----------
@@ -128,24 +158,25 @@ class Database(Reader):
         system: clock.Clock | None = None,
     ) -> None:
         self.path = path
+        self.name = self.location = str(path)
         self.lock_timeout_s = LOCK_TIMEOUT_S if lock_timeout_s is None else lock_timeout_s
         self.durability = durability
         self.read_only = read_only
         self._clock = system or clock.SystemClock()
         self._local = threading.local()
-        self._inherited: list[sqlite3.Connection | None] = []
+        self._inherited: list[Any] = []
 
     def exists(self) -> bool:
         return self.path.exists()
 
-    def _run(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+    def _run(self, sql: str, params: dict[str, Any]) -> Any:
         return self._connection(write=False).execute(sql, params)
 
-    def rows(self, sql: str, **params: Any) -> list[sqlite3.Row]:
+    def rows(self, sql: str, **params: Any) -> list[Row]:
         with self._said_plainly():  # fetching reads too, and meets damage and locks
             return super().rows(sql, **params)
 
-    def row(self, sql: str, **params: Any) -> sqlite3.Row | None:
+    def row(self, sql: str, **params: Any) -> Row | None:
         with self._said_plainly():
             return super().row(sql, **params)
 
@@ -169,7 +200,7 @@ class Database(Reader):
                 connection.rollback()
                 raise
 
-    def events_after(self, seq: int, limit: int = 1000) -> list[sqlite3.Row]:
+    def events_after(self, seq: int, limit: int = 1000) -> list[Row]:
         """Events with a number above `seq`, ascending; none is ever numbered below one already seen."""
         return self.rows(
             "SELECT seq, at, noun, name, what FROM events WHERE seq > :seq ORDER BY seq LIMIT :limit",

@@ -1,9 +1,11 @@
 """Which content any row of the store speaks of. Every column of every table is read as text, so that a table or a field
-that is added later counts without being named here."""
+that is added later counts without being named here. Only where data's content lies is no mention: whoever speaks of the
+data does (:mod:`nbops.store.data_contents`)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from nbops.store.database import Reader
 
@@ -13,17 +15,22 @@ HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _PAGE = 500  # rows read at once
 
 
-def mentioned(reader: Reader) -> set[str]:
-    """The hex part of every digest that stands in any row, whatever is digested."""
+def mentioned(reader: Reader, *, but_deleted: Container[str] = ()) -> set[str]:
+    """The hex part of every digest that stands in any row, whatever is digested; deleted runs whose ids are in
+    `but_deleted` left out."""
     found: set[str] = set()
-    for table in reader.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"):
+    for table in reader.tables():
+        if table == "data_contents":
+            continue
         after = -1
         while True:
             rows = reader.rows(
-                f'SELECT rowid AS "_row", * FROM "{table["name"]}" WHERE rowid > :after ORDER BY rowid LIMIT {_PAGE}',
+                f'SELECT rowid AS "_row", * FROM "{table}" WHERE rowid > :after ORDER BY rowid LIMIT {_PAGE}',
                 after=after,
             )
             for row in rows:
+                if table == "deleted_runs" and row["id"] in but_deleted:
+                    continue
                 for value in row:
                     if isinstance(value, str) and len(value) >= 64:
                         found.update(HEX.findall(value))

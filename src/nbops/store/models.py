@@ -7,7 +7,7 @@ from datetime import datetime
 from nbops.core import clock, wire
 from nbops.core.canonical import canonical, parse
 from nbops.core.errors import UnknownNameError
-from nbops.core.models import Action, ModelVersion, Promotion
+from nbops.core.models import ModelVersion, Promotion
 from nbops.store.database import Reader, Transaction
 
 
@@ -43,7 +43,7 @@ def record(tx: Transaction, promotion: Promotion) -> None:
         at=clock.to_text(promotion.at),
         body=canonical(wire.to_json(promotion)),
     )
-    if promotion.action is not Action.REFUSED:
+    if promotion.action.moves:
         tx.write(
             "INSERT INTO aliases (model, alias, version) VALUES (:model, :alias, :version)"
             " ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version",
@@ -108,5 +108,5 @@ def history(reader: Reader, name: str, alias: str | None = None) -> list[Promoti
 
 def aliased_at(reader: Reader, name: str, alias: str, moment: datetime) -> int | None:
     """The version an alias stood for at a moment in the past."""
-    done = [p for p in history(reader, name, alias) if p.action is not Action.REFUSED and p.at <= moment]
+    done = [p for p in history(reader, name, alias) if p.action.moves and p.at <= moment]
     return done[-1].to_version if done else None

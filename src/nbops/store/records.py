@@ -47,6 +47,8 @@ def add(tx: Transaction, record: CellRecord, *, series: Iterable[Metric] = (), f
 
 
 def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric]) -> None:
+    """Add values, in the order in which they were logged; the last of each name is what the run is listed with."""
+    added = list(metrics)
     tx.write_many(
         "INSERT INTO metrics (run, seq, key, step, value, source, model, data, line)"
         " VALUES (:run, :seq, :key, :step, :value, :source, :model, :data, :line)",
@@ -62,8 +64,13 @@ def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric
                 "data": m.data,
                 "line": m.line,
             }
-            for m in metrics
+            for m in added
         ],
+    )
+    tx.write_many(
+        "INSERT INTO run_metrics (run, key, value) VALUES (:run, :key, :value)"
+        " ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
+        [{"run": run_id, "key": key, "value": value} for key, value in {m.name: m.value for m in added}.items()],
     )
 
 
@@ -129,7 +136,8 @@ def latest_metrics(reader: Reader, run_ids: list[str]) -> dict[str, dict[str, fl
     marks = {f"r{i}": run_id for i, run_id in enumerate(run_ids)}
     if marks:
         for row in reader.rows(
-            f"SELECT run, key, value FROM metrics WHERE run IN ({', '.join(':' + m for m in marks)}) ORDER BY id",
+            "SELECT run, key, value FROM run_metrics"
+            f" WHERE run IN ({', '.join(':' + m for m in marks)}) ORDER BY run, rowid",
             **marks,
         ):
             found[row["run"]][row["key"]] = float("nan") if row["value"] is None else row["value"]

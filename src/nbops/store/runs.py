@@ -10,6 +10,7 @@ from nbops.core import clock, wire
 from nbops.core.canonical import canonical, parse
 from nbops.core.errors import AmbiguousError, UnknownNameError
 from nbops.core.runs import Run, RunKind, RunStatus
+from nbops.store import deleted_runs
 from nbops.store.database import Reader, Transaction
 from nbops.store.liveness import alive
 
@@ -18,11 +19,13 @@ def save(tx: Transaction, run: Run, *, cache_key: str | None = None) -> None:
     """Insert a run, or replace what is kept of it."""
     known = tx.row("SELECT status FROM runs WHERE id = :id", id=run.id)
     tx.write(
-        "INSERT INTO runs (id, kind, name, experiment, status, started_at, ended_at, parent, notebook, cache_key, body)"
+        "INSERT INTO runs (id, kind, name, experiment, status, started_at, ended_at, parent, notebook, cache_key, body,"
+        " seconds, tags)"
         " VALUES (:id, :kind, :name, :experiment, :status, :started_at, :ended_at, :parent, :notebook, :cache_key,"
-        " :body)"
+        " :body, :seconds, :tags)"
         " ON CONFLICT (id) DO UPDATE SET name = excluded.name, status = excluded.status, ended_at = excluded.ended_at,"
         " parent = excluded.parent, notebook = excluded.notebook, body = excluded.body,"
+        " seconds = excluded.seconds, tags = excluded.tags,"
         " cache_key = coalesce(excluded.cache_key, runs.cache_key)",
         id=run.id,
         kind=run.kind,
@@ -35,6 +38,8 @@ def save(tx: Transaction, run: Run, *, cache_key: str | None = None) -> None:
         notebook=run.notebook,
         cache_key=cache_key,
         body=canonical(wire.to_json(run)),
+        seconds=(run.ended_at - run.started_at).total_seconds() if run.ended_at else None,
+        tags=canonical(run.tags),
     )
     if known is None or known["status"] != run.status:
         tx.event("run", run.id, run.status)
@@ -44,7 +49,7 @@ def as_stored(reader: Reader, run_id: str) -> Run:
     """The run as it was last written, under its full id (for its owner, who is about to change it)."""
     row = reader.row("SELECT body FROM runs WHERE id = :id", id=run_id)
     if row is None:
-        raise UnknownNameError("run", run_id)
+        raise UnknownNameError("run", run_id, hint=deleted_runs.hint(reader, run_id))
     return _run(row["body"])
 
 
@@ -62,7 +67,7 @@ def get(reader: Reader, name: str) -> Run:
     upper = name[:-1] + chr(ord(name[-1]) + 1) if name else ""
     rows = reader.rows("SELECT id, body FROM runs WHERE id >= :low AND id < :high LIMIT 6", low=name, high=upper)
     if not rows:
-        raise UnknownNameError("run", name, hint="'nbops runs' lists them")
+        raise UnknownNameError("run", name, hint=deleted_runs.hint(reader, name) or "'nbops runs' lists them")
     if len(rows) > 1:
         raise AmbiguousError(f"{name!r} begins several runs: {', '.join(r['id'] for r in rows)}; give more digits")
     return shown(_run(rows[0]["body"]))
@@ -135,10 +140,23 @@ def params(reader: Reader, run_id: str) -> dict[str, Any]:
 def set_params(tx: Transaction, run_id: str, values: dict[str, Any]) -> None:
     """Set parameters; a later value replaces an earlier one."""
     tx.write_many(
-        "INSERT INTO params (run, key, value) VALUES (:run, :key, :value)"
-        " ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
-        [{"run": run_id, "key": key, "value": canonical(value)} for key, value in values.items()],
+        "INSERT INTO params (run, key, value, number) VALUES (:run, :key, :value, :number)"
+        " ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, number = excluded.number",
+        [
+            {"run": run_id, "key": key, "value": canonical(value), "number": _number(value)}
+            for key, value in values.items()
+        ],
     )
+
+
+def _number(value: Any) -> float | None:
+    """What a parameter is compared by, where it is a number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _run(body: str) -> Run:

@@ -76,7 +76,7 @@ def examine(workspace: Workspace, *, repair: bool = False) -> Health:
     for digest in kept.digests():
         count += 1
         try:
-            kept.verified(digest)
+            kept.check(digest)
         except CorruptArtifactError as error:
             problems.append(str(error))
             if repair:
@@ -85,7 +85,7 @@ def examine(workspace: Workspace, *, repair: bool = False) -> Health:
         problems += _missing(workspace)
     return Health(
         root=str(workspace.root),
-        store=str(store.path),
+        store=store.name,
         why=workspace.why,
         exists=store.exists(),
         durability=DURABILITY[store.durability],

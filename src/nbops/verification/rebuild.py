@@ -10,7 +10,7 @@ from nbops.core.canonical import dump_encoded
 from nbops.core.errors import NbopsError
 from nbops.core.runs import CellRecord, Run, RunKind, RunStatus
 from nbops.notebook import embedded, files
-from nbops.store import records, runs
+from nbops.store import deleted_runs, records, runs
 from nbops.verification.walk import files_below
 from nbops.workspace import Workspace, relative
 
@@ -46,6 +46,10 @@ def rebuild(workspace: Workspace, folder: Path | None = None) -> Rebuilt:
                 record = embedded.record_from(item.payload)
             except NbopsError as error:
                 lost.append(f"{where}: {error}")
+                continue
+            deleted = deleted_runs.hint(workspace.store, record.run)
+            if deleted:
+                lost.append(f"{where}: not restored, run {record.run}: {deleted}")
                 continue
             kept = records.text(workspace.store, record.run, record.seq)
             if kept is not None:

@@ -19,7 +19,7 @@ from nbops.core.runs import CellRecord, FileUse
 from nbops.fingerprints.fingerprint import fingerprint
 from nbops.notebook import embedded, files
 from nbops.notebook.embedded import EmbeddedRecord
-from nbops.store import records
+from nbops.store import deleted_runs, records
 from nbops.workspace import Workspace
 
 SAME, DIFFERS, NOT_CHECKABLE = "same", "differs", "not checkable"
@@ -96,7 +96,7 @@ def _record(workspace: Workspace, item: EmbeddedRecord, last: dict[str, tuple[st
     yield finding("store", *_in_store(workspace, item, record))
     for artifact in record.artifacts:
         try:
-            workspace.artifacts.verified(artifact.digest)
+            workspace.artifacts.check(artifact.digest)
             yield finding(f"artifact {artifact.name}", True)
         except UnknownNameError:
             yield finding(f"artifact {artifact.name}", None, "it isn't kept in this store")
@@ -128,6 +128,7 @@ def _file(workspace: Workspace, file: FileUse, last: str | None, cell: int) -> t
 def _in_store(workspace: Workspace, item: EmbeddedRecord, record: CellRecord) -> tuple[bool | None, str]:
     kept = records.text(workspace.store, record.run, record.seq)
     if kept is None:
-        return None, "the store has no such record; 'nbops doctor --rebuild' restores it"
+        deleted = deleted_runs.hint(workspace.store, record.run)
+        return None, deleted or "the store has no such record; 'nbops doctor --rebuild' restores it"
     same = kept == dump_encoded(item.payload["record"])
     return same, "the store has another record of this execution"
