@@ -5,8 +5,8 @@ import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { INotebookTracker } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry, MimeModel } from '@jupyterlab/rendermime';
-import { Widget } from '@lumino/widgets';
 import type { View } from './model/panelModel';
+import { attached } from './views/attached';
 import type { IDesk } from './views/desk';
 
 export function labDesk(
@@ -54,7 +54,7 @@ export function labDesk(
 /** Untrusted: the renderer sanitizes, and runs no script. */
 function drawMarkdown(rendermime: IRenderMimeRegistry, text: string, node: HTMLElement): () => void {
   const renderer = rendermime.createRenderer('text/markdown');
-  Widget.attach(renderer, node);
+  const takeAway = attached(renderer, node);
   void renderer.renderModel(new MimeModel({ trusted: false, data: { 'text/markdown': text } }));
-  return () => renderer.dispose();
+  return takeAway;
 }

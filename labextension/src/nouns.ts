@@ -379,6 +379,8 @@ export interface IDecisionRow {
 
 export interface IDashboard {
   deployment: IDeployment;
+  /** The metric that decides at the gates. */
+  metric?: string | null;
   serving: number | null;
   performance: IPerformance[];
   waiting: string[];

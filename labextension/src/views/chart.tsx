@@ -6,9 +6,9 @@
 
 import { MimeModel } from '@jupyterlab/rendermime';
 import type { JSONObject } from '@lumino/coreutils';
-import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 import type { Spec } from '../charts';
+import { attached } from './attached';
 import { useDesk } from './desk';
 
 const VEGA_LITE = 'application/vnd.vegalite.v5+json';
@@ -54,7 +54,7 @@ export function Chart(props: { label: string; spec: Spec; table: ITable }): JSX.
           ...(JSON.parse(text) as object),
           width,
           config: colours(node),
-          autosize: { type: 'fit', contains: 'padding' }
+          autosize: { type: 'fit-x', contains: 'padding' }
         },
         // With a picture there already, the renderer makes none to keep beside the chart.
         'image/png': '-'
@@ -62,11 +62,11 @@ export function Chart(props: { label: string; spec: Spec; table: ITable }): JSX.
       metadata: { [VEGA_LITE]: { embed_options: { actions: false, renderer: 'svg', tooltip: true } } }
     });
     let gone = false;
-    Widget.attach(renderer, node);
+    const takeAway = attached(renderer, node);
     renderer.renderModel(model).catch(() => !gone && setFailed(true));
     return () => {
       gone = true;
-      renderer.dispose();
+      takeAway();
     };
   }, [text, width, rendermime, theme]);
 
@@ -150,8 +150,9 @@ function colours(node: HTMLElement): JSONObject {
       titleColor: quiet,
       labelFontSize: 11,
       titleFontSize: 11,
-      orient: 'top',
-      labelLimit: 160
+      orient: 'bottom',
+      columns: 2,
+      labelLimit: 130
     },
     header: { labelColor: text, titleColor: quiet },
     title: { color: text },

@@ -73,8 +73,9 @@ function SideBySide(props: {
         </thead>
         <tbody>
           {all.map(row => (
-            <tr key={`${row.of}.${row.name}`} data-differs={row.differs}>
+            <tr key={`${row.of}.${row.name}`} data-differs={row.differs && !onlyDiffering}>
               <th scope="row">
+                {row.differs && !onlyDiffering && <span title="differs">≠ </span>}
                 <Text>{cut(row.name, 40)}</Text>{' '}
                 <span className="nbops-quiet">{row.of === 'params' ? 'parameter' : 'metric'}</span>
               </th>

@@ -16,6 +16,9 @@ export interface IGraphNode {
 
 const MARGIN = 12;
 const LETTERS = 20;
+const MOST_HEIGHT = 480;
+/** Smaller than this nothing can be read: a larger graph begins with its middle in sight instead. */
+const LEAST_SCALE = 0.6;
 
 interface ITransform {
   scale: number;
@@ -43,14 +46,24 @@ export function Graph(props: {
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [shape]
   );
-  const [transform, setTransform] = React.useState<ITransform>({ scale: 1, x: 0, y: 0 });
-  const zoom = (by: number) =>
-    setTransform(t => {
-      const scale = Math.min(8, Math.max(0.1, t.scale * by));
-      const [cx, cy] = [placed.width / 2, placed.height / 2];
-      const ratio = scale / t.scale;
-      return { scale, x: cx - (cx - t.x) * ratio, y: cy - (cy - t.y) * ratio };
-    });
+  const width = useWidth(svg);
+  const home = React.useMemo((): ITransform => {
+    const scale = Math.max(LEAST_SCALE, Math.min(1, (width - 2 * MARGIN) / placed.width));
+    return { scale, x: (width - placed.width * scale) / 2, y: MARGIN };
+  }, [width, placed]);
+  const height = Math.min(MOST_HEIGHT, Math.max(80, placed.height * home.scale + 2 * MARGIN));
+  const [moved, setMoved] = React.useState<ITransform | null>(null);
+  const transform = moved ?? home;
+  const zoom = (by: number) => {
+    const scale = Math.min(8, Math.max(0.05, transform.scale * by));
+    const ratio = scale / transform.scale;
+    const [cx, cy] = [width / 2, height / 2];
+    setMoved({ scale, x: cx - (cx - transform.x) * ratio, y: cy - (cy - transform.y) * ratio });
+  };
+  const fit = () => {
+    const scale = Math.min(1, (width - 2 * MARGIN) / placed.width, (height - 2 * MARGIN) / placed.height);
+    setMoved({ scale, x: (width - placed.width * scale) / 2, y: (height - placed.height * scale) / 2 });
+  };
   const zoomRef = React.useRef(zoom);
   zoomRef.current = zoom;
   React.useEffect(() => {
@@ -65,18 +78,14 @@ export function Graph(props: {
     node.addEventListener('wheel', onWheel, { passive: false });
     return () => node.removeEventListener('wheel', onWheel);
   }, []);
-  const pan = usePan(svg, setTransform);
-  const fit = () => setTransform({ scale: 1, x: 0, y: 0 });
-  const width = placed.width + 2 * MARGIN;
-  const height = placed.height + 2 * MARGIN;
+  const pan = usePan((dx, dy) => setMoved({ ...transform, x: transform.x + dx, y: transform.y + dy }));
   return (
     <div className="nbops-Graph">
       <svg
         ref={svg}
         role="group"
         aria-label={`${label}: ${nodes.length} nodes. Zoom with Ctrl and the wheel, drag to move.`}
-        viewBox={`${-MARGIN} ${-MARGIN} ${width} ${height}`}
-        style={{ height: Math.min(480, Math.max(90, height)), maxWidth: '100%' }}
+        style={{ height }}
         {...pan}
       >
         <defs>
@@ -155,10 +164,7 @@ function curve(a: { x: number; y: number }, b: { x: number; y: number }): string
 }
 
 /** Dragging moves the drawing; a click that doesn't move stays a click. */
-function usePan(
-  svg: React.RefObject<SVGSVGElement>,
-  setTransform: React.Dispatch<React.SetStateAction<ITransform>>
-): React.SVGProps<SVGSVGElement> {
+function usePan(move: (dx: number, dy: number) => void): React.SVGProps<SVGSVGElement> {
   const last = React.useRef<{ x: number; y: number } | null>(null);
   return {
     onPointerDown: event => {
@@ -169,16 +175,24 @@ function usePan(
         last.current = null;
         return;
       }
-      const box = svg.current!.getBoundingClientRect();
-      const view = svg.current!.viewBox.baseVal;
-      const ratio = Math.max(view.width / (box.width || 1), view.height / (box.height || 1));
-      const dx = (event.clientX - last.current.x) * ratio;
-      const dy = (event.clientY - last.current.y) * ratio;
+      move(event.clientX - last.current.x, event.clientY - last.current.y);
       last.current = { x: event.clientX, y: event.clientY };
-      setTransform(t => ({ ...t, x: t.x + dx, y: t.y + dy }));
     },
     onPointerUp: () => {
       last.current = null;
     }
   };
+}
+
+function useWidth(svg: React.RefObject<SVGSVGElement>): number {
+  const [width, setWidth] = React.useState(320);
+  React.useEffect(() => {
+    const node = svg.current!;
+    const measure = () => setWidth(node.clientWidth || 320);
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(node);
+    return () => observer.disconnect();
+  }, [svg]);
+  return width;
 }

@@ -8,6 +8,8 @@
 import * as React from 'react';
 
 export const ROW_HEIGHT = 26;
+const CHECK = 24;
+const GAP = 8;
 const SPARE = 6;
 /** Browsers can't scroll further than some 16 million pixels; nobody scrolls to row 600,000 either. */
 const MOST = 600_000;
@@ -15,7 +17,9 @@ const MOST = 600_000;
 export interface IColumn<T> {
   id: string;
   label: string;
-  width: string;
+  /** Pixels it has at least, and its part of what is over. */
+  width: number;
+  grow?: number;
   right?: boolean;
   sortable?: boolean;
   draw(row: T): React.ReactNode;
@@ -60,7 +64,11 @@ export function Grid<T>(props: {
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [first, last, rows]);
 
-  const template = `28px ${columns.map(c => c.width).join(' ')}`;
+  // The same for each row, whatever stands in it: rows are placed apart from one another.
+  const style = {
+    gridTemplateColumns: `${CHECK}px ${columns.map(c => `minmax(${c.width}px, ${c.grow ?? 0}fr)`).join(' ')}`,
+    minWidth: CHECK + columns.reduce((sum, c) => sum + c.width + GAP, 2 * GAP)
+  };
   const go = (to: number) => {
     const index = Math.max(0, Math.min(rows - 1, to));
     setActive(index);
@@ -102,7 +110,7 @@ export function Grid<T>(props: {
         aria-rowindex={index + 2}
         aria-selected={selected}
         className={index === active ? 'nbops-Grid-row nbops-mod-active' : 'nbops-Grid-row'}
-        style={{ top: index * ROW_HEIGHT, height: ROW_HEIGHT, gridTemplateColumns: template }}
+        style={{ top: index * ROW_HEIGHT, height: ROW_HEIGHT, ...style }}
         onClick={() => {
           setActive(index);
           if (item !== null) {
@@ -147,12 +155,7 @@ export function Grid<T>(props: {
         onScroll={event => setTop(event.currentTarget.scrollTop)}
         onKeyDown={onKeyDown}
       >
-        <div
-          className="nbops-Grid-head"
-          role="row"
-          aria-rowindex={1}
-          style={{ gridTemplateColumns: template }}
-        >
+        <div className="nbops-Grid-head" role="row" aria-rowindex={1} style={style}>
           <span role="columnheader" aria-label="Selected" />
           {columns.map(column => {
             const sorted = props.sort === column.id;
@@ -176,7 +179,11 @@ export function Grid<T>(props: {
             );
           })}
         </div>
-        <div className="nbops-Grid-rows" role="presentation" style={{ height: rows * ROW_HEIGHT }}>
+        <div
+          className="nbops-Grid-rows"
+          role="presentation"
+          style={{ height: rows * ROW_HEIGHT, minWidth: style.minWidth }}
+        >
           {drawn}
         </div>
       </div>

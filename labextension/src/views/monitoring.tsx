@@ -112,7 +112,9 @@ function PerformanceSection(props: { dashboard: IDashboard }): JSX.Element {
   const { dashboard } = props;
   const metrics = [...new Set(dashboard.performance.flatMap(p => Object.keys(p.metrics)))];
   const [chosen, setChosen] = React.useState<string | null>(null);
-  const metric = chosen ?? metrics[0];
+  // The one that decides at the gates, where the server says it; a mean error tells more than a bias.
+  const usual = [dashboard.metric, 'mean_absolute_error', 'accuracy'].find(m => m && metrics.includes(m));
+  const metric = chosen ?? usual ?? metrics[0];
   const { waiting } = dashboard;
   return (
     <Section

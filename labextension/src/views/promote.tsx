@@ -135,7 +135,7 @@ export function GatesReport(props: { results: IGateResult[] }): JSX.Element {
               <dd>
                 <Text>{cut(r.seen, 400)}</Text>
               </dd>
-              {r.why && (
+              {r.why && r.why !== r.seen && (
                 <>
                   <dt>so</dt>
                   <dd>

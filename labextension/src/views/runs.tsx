@@ -167,15 +167,16 @@ function columns(model: RunsModel): IColumn<IRunRow>[] {
     {
       id: 'name',
       label: 'name',
-      width: 'minmax(90px, 2fr)',
+      width: 120,
+      grow: 3,
       draw: row => <Text title={`${row.run.name} · ${row.run.id}`}>{cut(row.run.name)}</Text>
     },
-    { id: 'status', label: 'status', width: '82px', draw: row => <Status status={row.run.status} /> },
-    { id: 'started_at', label: 'started', width: '112px', draw: row => when(row.run.started_at) },
+    { id: 'status', label: 'status', width: 84, draw: row => <Status status={row.run.status} /> },
+    { id: 'started_at', label: 'started', width: 118, draw: row => when(row.run.started_at) },
     {
       id: 'seconds',
       label: 'took',
-      width: '68px',
+      width: 60,
       right: true,
       draw: row => seconds(between(row.run.started_at, row.run.ended_at))
     }
@@ -185,7 +186,8 @@ function columns(model: RunsModel): IColumn<IRunRow>[] {
     return {
       id,
       label: name,
-      width: 'minmax(72px, 1fr)',
+      width: 84,
+      grow: 1,
       right: true,
       draw: row => {
         if (of === 'metrics') {
