@@ -23,6 +23,7 @@ _PUBLIC = {
     "output": "nbops.pipeline.handover",
     "param": "nbops.notebook.param_call",
     "set_tag": "nbops.capture.api",
+    "skip": "nbops.pipeline.early_exit",
     "track": "nbops.capture.api",
 }
 
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     )
     from nbops.fingerprints.fingerprint import fingerprint as fingerprint
     from nbops.notebook.param_call import param as param
+    from nbops.pipeline.early_exit import skip as skip
     from nbops.pipeline.handover import input as input
     from nbops.pipeline.handover import output as output
     from nbops.registry.loading import load_model as load_model

@@ -7,6 +7,7 @@ misspelt gate can't be silently absent.
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import tomllib
 import types
 import typing
@@ -23,22 +24,36 @@ FILE = "nbops.toml"
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
     """``[store]``. `artifacts` is a folder (default: beside the database). `durability` "full" waits for the disk
-    at each commit and for each artifact. Data larger than `keep_under_mb` is fingerprinted, not kept. A deleted run
-    can be restored for `undelete_days`."""
+    at each commit and for each artifact. A deleted run can be restored for `undelete_days`.
+
+    The content of files that cells read or write is kept if it is smaller than `keep_under_mb`, or whatever its size if
+    `keep` names it; never if `never_keep` does. Both are shell patterns of paths (or their last part) and of variables:
+    tables and arrays in memory are kept only where `keep` names them. Over a quota (what one run, or all, may add to
+    the store) content is only fingerprinted."""
 
     artifacts: str | None = None
     durability: str = "normal"
     keep_under_mb: float = 100.0
+    keep: tuple[str, ...] = ()
+    never_keep: tuple[str, ...] = ()
+    quota_per_run_mb: float = 1_000.0
+    quota_mb: float = 10_000.0
     undelete_days: float = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureSettings:
-    """``[capture]``. `budget_s`: how long fingerprinting may take per cell. `card`: full, line or off."""
+    """``[capture]``. `budget_s`: how long fingerprinting may take per cell. `card`: full, line or off. Of columns whose
+    names match `no_values` (shell patterns, in any case) no value is kept: counts only."""
 
     budget_s: float = 1.0
     card: str = "full"
     keep_models: bool = True
+    no_values: tuple[str, ...] = ()
+
+    def withholds(self, column: str) -> bool:
+        """May no value of this column be kept?"""
+        return any(fnmatch.fnmatchcase(column.lower(), pattern.lower()) for pattern in self.no_values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,23 +61,37 @@ class Step:
     """``[pipelines.NAME.steps.STEP]``. Paths are relative to the workspace root; `inputs` may be globs.
 
     `outputs` are files the notebook writes, or names it hands over with ``nbops.output``. `cache` true declares
-    that a step that reads a URL, a database, the clock or unseeded randomness may be cached all the same."""
+    that a step that reads a URL, a database, the clock or unseeded randomness may be cached all the same, a
+    freshness ("1d", "12h") for how long. `foreach` runs the notebook once for each of several values of a parameter.
+    What the rest means is said in docs/pipelines.md."""
 
     notebook: str
     params: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    cache: bool | None = None  # None: cached unless something speaks against it
-    timeout_s: float | None = None
+    cache: bool | str | None = None  # None: cached unless something speaks against it
+    timeout_s: float | None = None  # for all cells together
+    cell_timeout_s: float | None = None
+    retries: int = 0
+    retry_wait_s: float = 1.0  # before the first retry; twice as long before each further one
+    when: str | None = None
+    foreach: Mapping[str, Any] = field(default_factory=dict)
+    after_skip: bool = False  # run although a step it needs was skipped
+    uses: tuple[str, ...] = ()  # of `limits`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """``[pipelines.NAME]``. `params` go to every step that has a parameter of that name."""
+    """``[pipelines.NAME]``. `params` go to every step that has a parameter of that name. At most `jobs` steps run at
+    once, and of those that use something of `limits` at most that many. `on_failure` is the step that runs when
+    another has failed, and only then."""
 
     steps: Mapping[str, Step]
     params: Mapping[str, Any] = field(default_factory=dict)
+    jobs: int = 1
+    limits: Mapping[str, int] = field(default_factory=dict)
+    on_failure: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,7 +119,7 @@ r2 = r2_score(test["y"], pred)
 
     profile = Profile.from_bytes(cells.workspace.artifacts.read_bytes(use.profile))
     assert (profile.rows, [c.name for c in profile.columns]) == (80, ["a", "b", "kind", "y"])
-    assert {a.kind for a in seen.artifacts} == {"model", "evaluation", "profile"}
+    assert {a.kind for a in seen.artifacts} == {"model", "evaluation", "profile", "rows"}
 
 
 def test_a_refit_on_all_rows_comes_after_the_state_that_was_judged(cells):

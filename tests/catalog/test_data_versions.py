@@ -19,6 +19,7 @@ from nbops.catalog.versions import Catalogue
 from nbops.cli.data import data
 from nbops.core.errors import AmbiguousError, DiffersError, UnknownNameError, UsageError
 from nbops.fingerprints.fingerprint import fingerprint
+from nbops.store import data_contents
 
 CELLS = {
     "make": "import pandas as pd\nrides = pd.DataFrame({'hour': range(30), 'n': [float(i) for i in range(30)]})",
@@ -152,6 +153,8 @@ def test_a_file_that_lies_unchanged_where_it_was_can_be_had(book: Tracked, tmp_p
 
 
 def test_content_that_is_not_kept_is_an_error_and_leaves_nothing(book: Tracked, tmp_path: Path) -> None:
+    for artifact in data_contents.artifacts(book.ws.store).values():
+        book.ws.artifacts.path(artifact).unlink()
     names = set(tmp_path.iterdir())
     for asked in ("rides.csv@1", "rides@3"):
         with pytest.raises(UnknownNameError, match="only its fingerprint is kept"):

@@ -30,6 +30,7 @@ from nbops.store import lineage as uses
 from nbops.store.database import Reader
 from nbops.verification.rebuild import rebuild
 from nbops.workspace import Workspace, open_workspace
+from postgres_server import Server
 
 CELLS = {
     "read": "import pandas as pd\ndf = pd.read_csv('rides.csv')",
@@ -58,11 +59,11 @@ def sessions(ws: Workspace) -> list[str]:
 
 def everything(reader: Reader) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, but the events."""
-    tables = [r["name"] for r in reader.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {t: [tuple(r) for r in reader.rows(f'SELECT rowid, * FROM "{t}"')] for t in tables if t not in _LOGS}
-
-
-_LOGS = {"events", "sqlite_sequence", "data_numbers"}
+    return {
+        table: [tuple(r) for r in reader.rows(f'SELECT rowid, * FROM "{table}" ORDER BY rowid')]
+        for table in reader.tables()
+        if table not in ("events", "data_numbers")
+    }
 
 
 def test_a_deleted_run_is_gone_from_every_reader_and_comes_back_whole(ws: Workspace) -> None:
@@ -87,6 +88,34 @@ def test_a_deleted_run_is_gone_from_every_reader_and_comes_back_whole(ws: Worksp
     assert everything(ws.store) == before
     assert Catalogue(ws).listed() == versions
     assert deleted(ws) == []
+
+
+def test_the_same_on_postgresql(postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rides.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "nbops.toml").write_text("[store]\nundelete_days = 0\n")
+    environ = {"NBOPS_STORE": postgres_server.database()}
+    for _ in range(2):
+        with tracked(tmp_path, CELLS, environ=environ) as book:
+            book.run()
+    ws = open_workspace(tmp_path, environ=environ)
+    first, second = sessions(ws)
+    before, versions = everything(ws.store), Catalogue(ws).listed()
+    delete(ws, [first])
+    assert sessions(ws) == [second]
+    with pytest.raises(UnknownNameError, match="was deleted on"):
+        runs.get(ws.store, first)
+    restore(ws, [first])
+    assert everything(ws.store) == before and Catalogue(ws).listed() == versions
+    with tracked(tmp_path, CELLS, environ=environ) as book:
+        book.run()
+    delete(ws, [first, second])
+    aged(ws)
+    assert len(collect(ws).runs) == 2
+    kept = set(ws.artifacts.digests())
+    with pytest.raises(RefusedError):  # what is beside no file of the store may be another's
+        collect(ws, remove=True)
+    assert set(ws.artifacts.digests()) == kept
+    ws.store.close()
 
 
 def test_the_numbers_of_data_versions_mean_what_they_meant(ws: Workspace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,10 @@ class Tracked:
 
 
 @contextmanager
-def tracked(folder: Path, cells: dict[str, str]) -> Iterator[Tracked]:
+def tracked(folder: Path, cells: dict[str, str], environ: Mapping[str, str] | None = None) -> Iterator[Tracked]:
     """The cells, not yet run; relative paths in them lie in `folder`, the project."""
     (folder / "nbops.toml").touch()
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("NBOPS_")}
+    environ = environ or {name: value for name, value in os.environ.items() if not name.startswith("NBOPS_")}
     session = Session(open_workspace(folder, environ=environ), notebook=folder / "book.ipynb")
     with chdir(folder):
         try:

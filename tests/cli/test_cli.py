@@ -20,10 +20,11 @@ COMMANDS = {
     "verify": set(),
     "run": set(),
     "params": set(),
-    "pipeline": {"list", "run", "show", "status"},
+    "pipeline": {"list", "run", "show", "status", "infer", "split"},
     "runs": {"list", "show", "diff", "delete", "restore"},
     "lineage": set(),
     "stale": set(),
+    "leakage": set(),
     "slice": set(),
     "reproduce": set(),
     "diff": set(),
@@ -41,7 +42,7 @@ COMMANDS = {
     "tick": set(),
     "decisions": set(),
 }
-WRITING = {"init", "demo", "run", "pipeline run", "deployments add"}
+WRITING = {"init", "demo", "run", "deployments add"}
 
 
 def nbops(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -24,15 +24,22 @@ def test_steps_come_after_what_they_need_and_after_what_makes_their_inputs():
         prepare={"outputs": ("data/clean-1.parquet",)},
         scale={"inputs": ("./data/clean-1.parquet",), "outputs": ("scaler",)},
     )
-    assert graph.order(found) == ["prepare", "scale", "train", "report"]
-    assert graph.before(found, "train") == ["prepare", "scale"]
+    drawn = graph.graph(found)
+    assert drawn.order == ("prepare", "scale", "train", "report")
+    assert drawn.earlier("train") == ["prepare", "scale"]
+    assert graph.edges(found, drawn) == [
+        ("train", "report", "needs"),
+        ("prepare", "train", "data/clean-*.parquet"),
+        ("scale", "train", "scaler"),
+        ("prepare", "scale", "./data/clean-1.parquet"),
+    ]
 
 
 def test_a_glob_meets_part_by_part():
     found = pipeline(
         a={"outputs": ("data/deep/x.csv",)}, b={"inputs": ("data/*.csv",)}, c={"inputs": ("data/**/*.csv",)}
     )
-    assert graph.needs(found) == {"a": (), "b": (), "c": ("a",)}
+    assert graph.graph(found).needs == {"a": (), "b": (), "c": ("a",)}
 
 
 def test_a_circle_is_named():
@@ -43,12 +50,12 @@ def test_a_circle_is_named():
         d={"needs": ("a",)},
     )
     with pytest.raises(SettingsError, match="a needs c needs b needs a"):
-        graph.order(found, "main")
+        graph.graph(found, "main")
 
 
 def test_an_unknown_need_is_named_with_what_comes_close():
     with pytest.raises(SettingsError, match=r"step 'b'.* needs 'prepair'.*did you mean 'prepare'"):
-        graph.order(pipeline(prepare={}, b={"needs": ("prepair",)}))
+        graph.graph(pipeline(prepare={}, b={"needs": ("prepair",)}))
 
 
 def test_no_pipeline_several_pipelines_and_a_wrong_name():
@@ -61,7 +68,7 @@ def test_no_pipeline_several_pipelines_and_a_wrong_name():
     with pytest.raises(UnknownNameError, match="did you mean 'train'"):
         graph.chosen(Settings(pipelines={"train": one}), "trian")
     with pytest.raises(SettingsError, match="has no steps"):
-        graph.order(Pipeline(steps={}), "x")
+        graph.graph(Pipeline(steps={}), "x")
 
 
 @given(
@@ -74,7 +81,7 @@ def test_any_circle_free_graph_is_put_in_order(written, edges):
             f"s{i}": Step(notebook="x.ipynb", needs=tuple(f"s{a}" for a, b in sorted(edges) if b == i)) for i in written
         }
     )
-    order = graph.order(found)
+    order = graph.graph(found).order
     assert sorted(order) == sorted(found.steps)
     assert all(order.index(f"s{a}") < order.index(f"s{b}") for a, b in edges)
 

@@ -36,7 +36,9 @@ def store(tmp_path: Path) -> Database:
                 environment={"packages": {"heavy": "1"}},
             )
             runs.save(tx, run)
-            runs.set_params(tx, run.id, {"lr": [0.1, 0.2, 0.3][i % 3], "depth": i, "solver": "svd" if i < 3 else "lsqr"})
+            runs.set_params(
+                tx, run.id, {"lr": [0.1, 0.2, 0.3][i % 3], "depth": i, "solver": "svd" if i < 3 else "lsqr"}
+            )
             if i < 11:
                 values = [99.0, float(i)]
                 records.add_metrics(tx, run.id, 0, [Metric(name="mae", value=v, step=s) for s, v in enumerate(values)])
@@ -137,7 +139,9 @@ def test_pages_are_in_order_whole_and_light(store: Database) -> None:
 def test_what_a_run_becomes_is_found_too(store: Database) -> None:
     run = runs.get(store, "03abc")
     with store.transaction() as tx:
-        runs.save(tx, dataclasses.replace(run, status=RunStatus.FAILED, tags=("late",), ended_at=AT + timedelta(days=9)))
+        runs.save(
+            tx, dataclasses.replace(run, status=RunStatus.FAILED, tags=("late",), ended_at=AT + timedelta(days=9))
+        )
         runs.set_params(tx, run.id, {"depth": "deep"})
         records.add_metrics(tx, run.id, 1, [Metric(name="mae", value=1000.0)])
     assert found(store, "tag = late") == found(store, "metrics.mae = 1000") == {3}

@@ -26,6 +26,7 @@ from nbops.capture.cells import CellStart, OpenCell, outcome, parameter, series_
 from nbops.capture.data import Fingerprinter, data_names
 from nbops.capture.environment import code_state, environment, packages, peak_memory_mb
 from nbops.capture.instruments import Instruments
+from nbops.capture.keeping import Keeper
 from nbops.capture.observation import Observations, Scope
 from nbops.capture.session_runs import block_ended, block_run, redacted, session_run
 from nbops.core.canonical import canonical, digest
@@ -34,7 +35,7 @@ from nbops.core.runs import Artifact, CellRecord, DataUse, Run, RunKind, RunStat
 from nbops.core.wire import to_json
 from nbops.notebook.embedded import fitted, payload_of
 from nbops.notebook.names import literals, names
-from nbops.store import records, runs
+from nbops.store import data_contents, records, runs
 from nbops.store.database import Transaction
 from nbops.workspace import Workspace
 
@@ -98,6 +99,7 @@ class Session:
         self._lock = threading.RLock()
         self._modules_seen = 0
         self._unclosed: list[Run] = []  # ended, but that could not be written yet
+        self._keeper = Keeper(workspace, lambda: self._open is not None)
         self._instruments = Instruments()
         self._instruments.install()
 
@@ -189,6 +191,7 @@ class Session:
         try:
             with self._lock:
                 self.flush()
+                self._keeper.finish()
                 with self.workspace.store.transaction() as tx:
                     self._close_left_open(tx)
                     if self.run_id is None:
@@ -287,6 +290,8 @@ class Session:
         status, run_status, said = outcome(error)
         given = {**self._literals(cell), **observed.params, **cell.params}
         series, last = series_and_last(cell.metrics)
+        written = self._written(cell)
+        kept = self._keeper.keep(run.id, observed.files, [*cell.reads, *written], cell.namespace)
         full = CellRecord(
             run=run.id,
             seq=0,
@@ -298,13 +303,13 @@ class Session:
             seconds=round(max(0.0, ended - cell.clock_started_s - observed.overhead_s), 6),
             peak_memory_mb=peak_memory_mb(),
             reads=tuple(cell.reads),
-            writes=tuple(self._written(cell)),
+            writes=tuple(written),
             params={name: parameter(name, value) for name, value in given.items()},
             metrics=(*observed.metrics, *last),
             models=(*observed.models, *cell.models),
-            files=observed.files,
+            files=kept.files,
             artifacts=(*self._source(cell), *observed.artifacts, *cell.artifacts),
-            notes=(*cell.notes, *observed.notes),
+            notes=(*cell.notes, *observed.notes, *kept.notes),
             uncacheable=observed.uncacheable,
             started_at=cell.started_at,
         )
@@ -316,7 +321,8 @@ class Session:
             if record is not full:  # the notebook carries the smaller one; the whole is kept as an artifact
                 record, form = fitted(dataclasses.replace(full, artifacts=(self._detail(full), *full.artifacts)))
             beyond = [m for m in full.metrics if m.step is None and m not in record.metrics]
-            kept = records.add(tx, record, series=[*observed.series, *series, *beyond], form=form)
+            stored = records.add(tx, record, series=[*observed.series, *series, *beyond], form=form)
+            data_contents.add(tx, kept.contents)
             if record.params != full.params:
                 runs.set_params(tx, run.id, dict(full.params))
             session = self._session_run_after(tx, cell)
@@ -330,7 +336,8 @@ class Session:
         if session is not None:
             self.run, self._modules_seen = session, modules_seen
         self._unclosed.clear()
-        return Outcome(record=record, digest=kept, run=run, payload=payload_of(form))
+        self._keeper.start(kept.later)
+        return Outcome(record=record, digest=stored, run=run, payload=payload_of(form))
 
     def _source(self, cell: OpenCell) -> tuple[Artifact, ...]:
         """The cell's text, redacted, kept."""

@@ -1,8 +1,8 @@
 """``nbops data get``: a version's content, from wherever content of its digest still is.
 
-Fingerprints name content, they don't hold it. Content is looked for in the file at the version's path, and in what the
-artifact store keeps for other reasons: outputs of steps, handed-on values, logged files, evaluation rows, labels. What
-is found counts only if it has the version's digest.
+Content is looked for in what was kept of it (:mod:`nbops.capture.keeping`), in the file at the version's path, and in
+what the artifact store keeps for other reasons: outputs of steps, handed-on values, logged files, evaluation rows,
+labels. What is found counts only if it has the version's digest.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nbops.catalog.versions import Catalogue
 from nbops.core.data_versions import DataVersion
-from nbops.core.errors import InputDataError, UnknownNameError, UsageError
+from nbops.core.errors import CorruptArtifactError, InputDataError, UnknownNameError, UsageError
 from nbops.fingerprints.fingerprint import fingerprint
+from nbops.store import data_contents
 from nbops.workspace import Workspace
 
 HERE = "from where it lies, unchanged"
@@ -62,7 +64,8 @@ def get(ws: Workspace, asked: str, target: Path) -> tuple[DataVersion, str]:
     raise UnknownNameError(
         "kept content of",
         version.ref,
-        hint="only its fingerprint is kept, and no file or artifact here has that content (any more)",
+        hint="only its fingerprint is kept, and no file or artifact here has that content (any more);"
+        " 'nbops data show' says why",
     )
 
 
@@ -70,18 +73,30 @@ def _file(ws: Workspace, version: DataVersion, target: Path, beside: Path) -> st
     """Copy the file's content to `beside`; where it came from, None if it is nowhere."""
     here = ws.root / version.name
     lies_here = "://" not in version.name and here.is_file() and version.shape in ((), (here.stat().st_size,))
-    if lies_here and _copied(here, beside, version.digest):
+    if lies_here and _copied(lambda: shutil.copyfile(here, beside), beside, version.digest):
         return HERE
-    for digest in ws.artifacts.digests():
-        path = ws.artifacts.path(digest)
-        if version.shape == (path.stat().st_size,) and _copied(path, beside, version.digest):
+    for digest in _artifacts(ws, version):
+        if version.shape in ((), (ws.artifacts.size(digest),)) and _copied(
+            partial(ws.artifacts.copy, digest, beside), beside, version.digest
+        ):
             return KEPT
     return None
 
 
-def _copied(source: Path, beside: Path, digest: str) -> bool:
+def _artifacts(ws: Workspace, version: DataVersion) -> Iterator[str]:
+    """What may hold its content: first what was kept of it, then everything."""
+    kept = data_contents.find(ws.store, version.digest)
+    if kept is not None and ws.artifacts.has(kept.artifact):
+        yield kept.artifact
+    yield from ws.artifacts.digests()
+
+
+def _copied(copy: Callable[[], Any], beside: Path, digest: str) -> bool:
     """Copy; True if what arrived has that digest."""
-    shutil.copyfile(source, beside)
+    try:
+        copy()
+    except (CorruptArtifactError, UnknownNameError):  # doctor says so
+        return False
     try:
         return fingerprint(beside).digest == digest
     except InputDataError:
@@ -90,8 +105,10 @@ def _copied(source: Path, beside: Path, digest: str) -> bool:
 
 def _value(ws: Workspace, version: DataVersion, target: Path, beside: Path) -> str | None:
     """Write a table or array to `beside`; where it came from, None if it is nowhere."""
-    for digest in ws.artifacts.digests():
+    for digest in _artifacts(ws, version):
         path = ws.artifacts.path(digest)
+        if not path.exists():  # kept as pieces: a large file, no table or array of ours
+            continue
         magic = next((m for m in _SUFFIXES if _begins(path, m)), None)
         if magic is None:
             continue
@@ -132,6 +149,7 @@ def _tables(path: Path, version: DataVersion) -> Iterator[tuple[str, Any, Callab
         yield ": the last column of evaluation rows", last, lambda target: last.to_frame().to_parquet(target)
     elif frame.shape[1] == 1:
         yield ": its one column", frame.iloc[:, 0], copy
+        yield ": its one column", frame.iloc[:, 0].rename(None), copy
 
 
 def _arrays(path: Path) -> Iterator[tuple[str, Any, Callable[[Path], Any]]]:

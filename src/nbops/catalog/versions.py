@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from nbops.core.errors import AmbiguousError, NbopsError, UnknownNameError
 from nbops.core.fingerprint import Fingerprint
 from nbops.core.runs import CellRecord
 from nbops.notebook.embedded import LEFT_OUT_NOTE
-from nbops.store import data_names, records, runs
+from nbops.store import data_contents, data_names, records, runs
 from nbops.store import lineage as uses
 from nbops.workspace import Workspace, relative
 
@@ -101,7 +102,32 @@ class Catalogue:
             made=tuple(self._cell(u) for u in known if u.direction != "read"),
             used=tuple(self._cell(u) for u in known if u.direction == "read"),
             same_as=tuple(same),
+            content=self._content(version),
+            models=tuple(self._models(version)),
         )
+
+    def _content(self, version: DataVersion) -> str:
+        """Whether its content is kept, and if not, why."""
+        kept = data_contents.find(self.ws.store, version.digest)
+        if kept is not None:
+            return "kept" if self.ws.artifacts.has(kept.artifact) else "was kept, and is gone"
+        if version.kind != "file":
+            return "not kept by itself: [store] keep names the tables and arrays that are"
+        known = [self._whole(self._record(use)) for use in self._names[version.name][version.digest].uses]
+        why = [f.not_kept for record in known for f in record.files if f.digest == version.digest and f.not_kept]
+        return why[-1] if why else "not kept: it changed, or the process ended, before it was copied"
+
+    def _models(self, version: DataVersion) -> Iterator[str]:
+        """The registered versions, and otherwise the runs' models, that were trained on it."""
+        seen: set[str] = set()
+        for use in self._names[version.name][version.digest].uses:
+            for model in self._whole(self._record(use)).models:
+                if model.trained_on == version.digest and model.digest is not None and model.digest not in seen:
+                    seen.add(model.digest)
+                    registered = uses.versions_of(self.ws.store, model.digest)
+                    yield from [f"models:/{v.name}/{v.number}" for v in registered] or [
+                        f"{model.name} of run {use.run}"
+                    ]
 
     def fingerprint(self, version: DataVersion) -> Fingerprint:
         """The version's fingerprint with as many of its columns as any record of it still has."""

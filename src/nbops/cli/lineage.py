@@ -1,4 +1,4 @@
-"""``lineage``, ``stale``, ``slice``."""
+"""``lineage``, ``stale``, ``leakage``, ``slice``."""
 
 from __future__ import annotations
 
@@ -42,6 +42,25 @@ def stale(notebook: Path, as_json: bool) -> None:
     show(found, lambda: table(rows, ["cell", "", "why"], f"{notebook}: nothing stale is known"), as_json)
     if any(f.kind is not StaleKind.COUNTS for f in found):
         raise DiffersError(f"{notebook} doesn't show what running it from top to bottom would; run it again")
+
+
+@click.command()
+@click.argument("asked", metavar="NOTEBOOK_OR_RUN")
+@json_option
+def leakage(asked: str, as_json: bool) -> None:
+    """Did a model see the rows it was judged on? 0 nothing is proved, 4 it is; what is only suspected is said."""
+    from nbops.lineage.badges import leaks_of
+
+    found = leaks_of(workspace(), asked)
+    rows = [
+        [f.model, f.kind.value, "" if not f.leak else "certain" if f.certain else "possible", ", ".join(f.cells), f.why]
+        for f in found
+    ]
+    empty = f"{asked}: no model was judged on rows that it wasn't fitted on"
+    show(found, lambda: table(rows, ["model", "", "", "cells", "why"], empty), as_json)
+    proved = [f for f in found if f.leak and f.certain]
+    if proved:
+        raise DiffersError(f"{asked}: {proved[0].model!r} looks better than it is ({proved[0].kind})")
 
 
 @click.command("slice")

@@ -7,7 +7,16 @@ from nbops.cli.program import main, section
 
 section("Begin", project.init, project.demo, project.doctor, project.verify)
 section("Record and run", runs.run, runs.params, pipelines.pipeline, runs.runs)
-section("Understand", lineage.lineage, lineage.stale, lineage.slice_, reproduce.reproduce, runs.diff, data.data)
+section(
+    "Understand",
+    lineage.lineage,
+    lineage.stale,
+    lineage.leakage,
+    lineage.slice_,
+    reproduce.reproduce,
+    runs.diff,
+    data.data,
+)
 section("Promote", models.promote, models.approve, models.reject, models.rollback, models.models)
 section(
     "Score and watch",

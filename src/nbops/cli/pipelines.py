@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from nbops.cli.program import Listing, json_option, parse_params, show, table, workspace
@@ -11,7 +13,7 @@ from nbops.core.runs import RunKind
 
 @click.group(cls=Listing)
 def pipeline() -> None:
-    """Notebooks as steps: run, show, status. Alone it lists."""
+    """Notebooks as steps: infer, split, run, show, status. Alone it lists."""
 
 
 @pipeline.command("list")
@@ -33,7 +35,19 @@ def list_(as_json: bool = False) -> None:
 @click.option("--force", is_flag=True, help="Run every step, cached or not.")
 @click.option("--from", "from_step", metavar="STEP", help="Run this step and those after it, cached or not.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
-def run(name: str | None, params: tuple[str, ...], force: bool, from_step: str | None, dry_run: bool) -> None:
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="How many steps run at once, each in its own process.")
+@click.option("--fail-fast", is_flag=True, help="After a failed step, begin no other.")
+@json_option
+def run(
+    name: str | None,
+    params: tuple[str, ...],
+    force: bool,
+    from_step: str | None,
+    dry_run: bool,
+    jobs: int | None,
+    fail_fast: bool,
+    as_json: bool,
+) -> None:
     """Execute a pipeline's steps; those with nothing changed are skipped, and it is said."""
     from nbops.cli.progress import steps
     from nbops.pipeline.run import run_pipeline
@@ -45,30 +59,37 @@ def run(name: str | None, params: tuple[str, ...], force: bool, from_step: str |
         force=force,
         from_step=from_step,
         dry_run=dry_run,
-        progress=steps(),
+        progress=None if dry_run else steps(),
+        jobs=jobs,
+        keep_going=not fail_fast,
     )
-    if not dry_run:
-        click.echo(f"run {done.id} {done.status.lower()}: 'nbops runs show {done.id[:6]}'")
+    if dry_run:
+        rows = [[step, how["verdict"], how["why"]] for step, how in done.detail["steps"].items()]
+        show({"name": done.name, "steps": done.detail["steps"]}, lambda: table(rows, ["step", "", "why"], ""), as_json)
+    else:
+        show(done, lambda: f"run {done.id} {done.status.lower()}: 'nbops runs show {done.id[:6]}'", as_json)
 
 
 @pipeline.command("show")
 @click.argument("name", required=False)
+@click.option("--svg", is_flag=True, help="Print a picture instead.")
 @json_option
-def show_(name: str | None, as_json: bool) -> None:
-    """A pipeline's steps in the order they run, with what feeds what."""
-    from nbops.pipeline.graph import chosen, order
+def show_(name: str | None, svg: bool, as_json: bool) -> None:
+    """A pipeline's steps in the order they run, with what feeds what, and how they ended last."""
+    from nbops.pipeline.description import described
+    from nbops.render.pipeline import graph_svg, graph_text
+    from nbops.store import runs
 
     ws = workspace()
-    found_name, found = chosen(ws.settings, name)
-    steps = [
-        [s, found.steps[s].notebook, ", ".join(found.steps[s].inputs), ", ".join(found.steps[s].outputs)]
-        for s in order(found)
-    ]
-    show(
-        {"name": found_name, "pipeline": found},
-        lambda: table(steps, ["step", "notebook", "inputs", "outputs"], "no steps"),
-        as_json,
-    )
+    found = described(ws, name)
+    last = runs.listed(ws.store, kinds=[RunKind.PIPELINE], name=found["name"], limit=1)
+    states = {s: str(how["status"]) for s, how in last[0].detail.get("steps", {}).items()} if last else {}
+    found["last_run"] = last[0].id if last else None
+    found["states"] = states = {step: state for step, state in states.items() if state}
+    if svg:
+        click.echo(graph_svg(found, states), nl=False)
+    else:
+        show(found, lambda: graph_text(found, {step: state.lower() for step, state in states.items()}), as_json)
 
 
 @pipeline.command("status")
@@ -93,3 +114,31 @@ def status(run_id: str | None, as_json: bool) -> None:
         lambda: f"{found.name} {found.id}: {found.status.lower()}\n" + table(rows, ["step", "state", ""], "no steps"),
         as_json,
     )
+
+
+@pipeline.command("infer")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+@click.option("--name", help="Of the pipeline; by default the folder's.")
+@click.option("--write", is_flag=True, help="Add the proposal to nbops.toml.")
+@json_option
+def infer_(folder: Path, name: str | None, write: bool, as_json: bool) -> None:
+    """Propose a pipeline of a folder's notebooks: from what they were seen to read and write, and what they say."""
+    from nbops.pipeline import infer
+
+    ws = workspace()
+    found = infer.infer(ws, folder, name)
+    path = infer.write(ws, found) if write else None
+    show(found, lambda: found.toml.rstrip() + (f"\n\nadded to {path}" if path else ""), as_json)
+
+
+@pipeline.command("split")
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Another folder to write to.")
+@json_option
+def split_(notebook: Path, folder: Path | None, as_json: bool) -> None:
+    """Cut a notebook into one for each step that its cells begin (tag step:NAME, or %nbops step NAME)."""
+    from nbops.pipeline.split import split
+
+    written, toml = split(workspace(), notebook, folder)
+    paths = [str(path) for path in written]
+    show({"written": paths, "toml": toml}, lambda: "\n".join([*(f"wrote {p}" for p in paths), "", toml]), as_json)

@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from nbops.core import wire
-from nbops.core.canonical import encode
 from nbops.core.errors import NbopsError, ParameterError
+from nbops.core.wire import json_safe
 from nbops.workspace import Workspace, open_workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,19 +68,6 @@ def show(value: Any, text: Callable[[], str], as_json: bool) -> None:
         click.echo(json.dumps(json_safe(value), indent=1, ensure_ascii=False))
     else:
         click.echo(text())
-
-
-def json_safe(value: Any) -> Any:
-    """A value's wire form, with NaN and infinities as the tagged strings of the canonical form; other floats and
-    integers stay numbers."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return encode(value)
-    plain = wire.to_json(value)
-    if isinstance(plain, dict):
-        return {k: json_safe(v) for k, v in plain.items()}
-    if isinstance(plain, list):
-        return [json_safe(v) for v in plain]
-    return plain
 
 
 def table(rows: Iterable[Sequence[Any]], head: Sequence[str], empty: str) -> str:

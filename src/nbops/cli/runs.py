@@ -32,6 +32,7 @@ class AsPapermill(click.Command):
 @click.option("-p", "--parameter", "params", multiple=True, help="name=value (or name value); may be repeated.")
 @click.option("--require-tracking", is_flag=True, help="Fail if the kernel can't be tracked.")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds that all cells together may take.")
+@click.option("--cell-timeout", "cell_timeout_s", type=float, help="Seconds that each cell may take.")
 @click.option("--kernel", help="Another kernel than the notebook names.")
 def run(
     notebook: Path,
@@ -39,6 +40,7 @@ def run(
     params: tuple[str, ...],
     require_tracking: bool,
     timeout_s: float | None,
+    cell_timeout_s: float | None,
     kernel: str | None,
 ) -> None:
     """Execute a notebook through papermill, every cell tracked.
@@ -56,9 +58,11 @@ def run(
         require_tracking=require_tracking,
         progress=steps(),
         timeout_s=timeout_s,
+        cell_timeout_s=cell_timeout_s,
         kernel=kernel,
     )
-    click.echo(f"run {done.id} {done.status.lower()}: 'nbops runs show {done.id[:6]}'")
+    why = f" ({done.detail['skipped']})" if "skipped" in done.detail else ""
+    click.echo(f"run {done.id} {done.status.lower()}{why}: 'nbops runs show {done.id[:6]}'")
 
 
 @click.command()

@@ -44,13 +44,16 @@ class CellUse:
 
 @dataclass(frozen=True, kw_only=True)
 class DataDetail:
-    """A version in full. `same_as` are the other names its content had."""
+    """A version in full. `same_as` are the other names its content had; `content` says whether it is kept, and if not,
+    why; `models` were trained on it, or on rows that hold it."""
 
     version: DataVersion
     columns: tuple[Column, ...]
     made: tuple[CellUse, ...]
     used: tuple[CellUse, ...]
     same_as: tuple[str, ...]
+    content: str = ""
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 ::
 
     metrics.mae < 50 and params.lr = 0.1            comparisons: = != < <= > >=, ~ and !~ (holds the text)
-    status = FAILED or not kind = step              name, status, kind, experiment, notebook, id, tag, started_at, seconds
+    status = FAILED or not kind = step              name, status, kind, experiment, notebook, id, tag, started_at,
+                                                    seconds, parent
     ridge                                           a word alone: in the name, the notebook, the experiment or the id
     params.`my name` ~ "two words"                  names in backticks, values in quotes
 
@@ -91,7 +92,9 @@ def _tokens(text: str) -> Iterator[_Token]:
         found = _TOKEN.match(text, place)
         if found is None:
             where = place + len(text[place:]) - len(text[place:].lstrip())
-            raise UsageError(f"filter {text!r}: {text[where]!r} at character {where + 1} can't be read; is a quote open?")
+            raise UsageError(
+                f"filter {text!r}: {text[where]!r} at character {where + 1} can't be read; is a quote open?"
+            )
         kind = found.lastgroup or ""
         yield _Token(kind, found[kind], found.start(kind))
         place = found.end()

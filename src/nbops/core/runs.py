@@ -86,13 +86,15 @@ class DataUse:
 @dataclass(frozen=True, kw_only=True)
 class FileUse:
     """A file that a cell read or wrote. `path` is relative to the workspace root where it lies below it;
-    a URL carries no credentials. `digest` is that of the file's fingerprint, None if it was not hashed."""
+    a URL carries no credentials. `digest` is that of the file's fingerprint, None if it was not hashed. `not_kept`
+    says why its content is only fingerprinted; None if it is kept, or about to be."""
 
     path: str
     mode: str  # "read" or "write"
     digest: str | None
     size: int | None = None
     reason: str | None = None
+    not_kept: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,7 @@ class Artifact:
     """Content kept in the artifact store under its digest (``a1:blake3:<hex>``)."""
 
     name: str
-    kind: str  # model, figure, evaluation, profile, notebook, source, file, detail
+    kind: str  # model, figure, evaluation, profile, rows, notebook, source, file, detail
     digest: str
     size: int
     media: str = "application/octet-stream"
@@ -127,8 +129,9 @@ class ModelUse:
     """A fitted estimator. `name` is the variable it was bound to at the cell's end (or the logged name);
     `digest` names its artifact, None if it could not be kept, `reason` then says why.
 
-    `signature`, `profile` and `evaluation` are digests of artifacts: the training profile of the inputs and
-    target; the kept evaluation rows (a Parquet file: the inputs, then the target as its last column)."""
+    `profile`, `evaluation`, `rows` and `gave` are digests of artifacts: the training profile of the inputs and
+    target; the kept evaluation rows (a Parquet file: the inputs, then the target as its last column); samples of the
+    rows that it was fitted on, and that its ``fit_transform`` gave (:mod:`nbops.fingerprints.rows`)."""
 
     name: str
     type: str
@@ -140,6 +143,8 @@ class ModelUse:
     trained_on: str | None = None  # digest of the fingerprint of X at fit
     profile: str | None = None
     evaluation: str | None = None
+    rows: str | None = None
+    gave: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)  # computed on the evaluation rows
     logged: bool = False  # named by nbops.log_model: then only logged models are candidates
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from nbops.core import clock
+from nbops.core.canonical import encode
 
 T = TypeVar("T")
 _PLAIN = frozenset({str, int, float, bool})
@@ -38,6 +39,19 @@ def to_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):  # a named tuple
         return [to_json(v) for v in value]
     return value
+
+
+def json_safe(value: Any) -> Any:
+    """JSON types for programs: NaN and infinities as the tagged strings of the canonical form; other floats and
+    integers stay numbers."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return encode(value)
+    plain = to_json(value)
+    if isinstance(plain, dict):
+        return {k: json_safe(v) for k, v in plain.items()}
+    if isinstance(plain, list):
+        return [json_safe(v) for v in plain]
+    return plain
 
 
 def from_json(cls: type[T], data: Any) -> T:

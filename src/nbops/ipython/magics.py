@@ -37,6 +37,7 @@ class NbopsMagics(Magics):
             "runs": ("runs", self._runs),
             "show": ("show [RUN]", self._show),
             "stale": ("stale", self._stale),
+            "step": ("step NAME", self._step),
         }
 
     @line_magic
@@ -54,6 +55,7 @@ class NbopsMagics(Magics):
             %nbops diff RUN RUN        how two runs differ
             %nbops lineage NAME        what a variable (file, model, run) came from, and what came of it
             %nbops stale               which cells don't show what they would, run from top to bottom
+            %nbops step NAME           here begins a step, for 'nbops pipeline split'
         """
         try:
             words = shlex.split(line)
@@ -179,6 +181,11 @@ class NbopsMagics(Magics):
         found = stale_session(session.workspace, session.run.id, saved)
         seen = "the notebook as last saved" if saved else "the cells as they ran: the notebook's file isn't known"
         return stale_text([(f.said, f.kind.value, f.why) for f in found], seen)
+
+    def _step(self, words: list[str]) -> str:
+        if len(words) != 1:
+            raise UsageError(f"%nbops step takes one name, got {len(words)}")
+        return ""  # a mark, read from the cell's text
 
     def _workspace(self) -> Workspace:
         from nbops.workspace import open_workspace

@@ -1,4 +1,5 @@
-"""Leakage, from what was seen: what was recorded of the cells, and rows that are still there.
+"""Leakage, from what was seen: which rows a model was fitted on (a sample of hashes, taken at the fit), and the rows it
+was judged on, which are kept.
 
 A finding is `certain` where content proves it. What only looks like leakage is said too, and is not certain; where
 neither can be told there is a finding that says what is missing.
@@ -6,7 +7,6 @@ neither can be told there is a finding that says what is missing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,24 +14,23 @@ from typing import TYPE_CHECKING
 
 from nbops.core.errors import NbopsError
 from nbops.core.runs import ModelUse
+from nbops.fingerprints.work import NotHashableHonestly
 from nbops.lineage.graph import around
 from nbops.lineage.history import Execution, History, history
 from nbops.lineage.kernel_edges import cell_id
 from nbops.lineage.targets import Target
-from nbops.lineage.training_rows import evaluation_rows, shared, training_rows
 from nbops.store import lineage as uses
 from nbops.store import records
 from nbops.workspace import Workspace
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from nbops.fingerprints.rows import RowSample
 
 MANY = 20
 """Models judged on the same rows from which on the best of them is better by selection."""
 
 
 class LeakKind(StrEnum):
-    SAME = "the same rows"
     SHARED = "shared rows"
     NONE = "no shared row"
     BEFORE_SPLIT = "fitted before the split"
@@ -41,13 +40,15 @@ class LeakKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """`certain` is whether content proves it; `cells` are those that did it, as people see them."""
+    """`certain` is whether content proves it; `cells` are those that did it, as people see them, and `ids` tells these
+    apart: the front end's id, where it gave none the digest of the cell's text."""
 
     kind: LeakKind
     model: str
     certain: bool
     cells: tuple[str, ...]
     why: str
+    ids: tuple[str, ...] = ()
 
     @property
     def leak(self) -> bool:
@@ -67,7 +68,9 @@ def check(ws: Workspace, run_id: str) -> tuple[Finding, ...]:
     judged = {
         (m.digest, m.evaluation): m for e in past.executions for m in e.record.models if m.evaluation and m.digest
     }
-    return tuple(finding for use in judged.values() for finding in _of(ws, past, use))
+    found = [finding for use in judged.values() for finding in _of(ws, past, use)]
+    newest = {use.evaluation: use for use in judged.values()}  # of a set of rows it is said once
+    return (*found, *(finding for use in newest.values() for finding in _selections(ws, past, use)))
 
 
 def check_model(ws: Workspace, use: ModelUse) -> tuple[Finding, ...]:
@@ -75,102 +78,82 @@ def check_model(ws: Workspace, use: ModelUse) -> tuple[Finding, ...]:
     made = uses.artifact_uses(ws.store, use.digest) if use.digest else []
     if not made:
         return (_unknown(use, "it isn't recorded where the model was made"),)
-    return tuple(_of(ws, history(ws, made[-1][0]), use))
+    past = history(ws, made[-1][0])
+    return (*_of(ws, past, use), *_selections(ws, past, use))
 
 
 def _of(ws: Workspace, past: History, use: ModelUse) -> Iterator[Finding]:
-    judged = evaluation_rows(ws, use)
-    if judged is None or judged.shape[1] < 2 or not len(judged):
+    judged = _judged(ws, use)
+    if judged is None:
         yield _unknown(use, "the rows it was judged on were not kept")
         return
-    yield _rows(ws, past, use, judged)
-    yield from _before_split(ws, past, use, len(judged))
-    yield from _selections(ws, past, use)
+    trained = _sample(ws, use.rows)
+    yield _rows(past, use, trained, judged)
+    yield from _before_split(ws, past, use, trained, judged)
 
 
-def _rows(ws: Workspace, past: History, use: ModelUse, judged: pd.DataFrame) -> Finding:
+def _judged(ws: Workspace, use: ModelUse) -> RowSample | None:
+    """The kept rows that a model was judged on: the inputs, then the target."""
+    import pandas as pd
+
+    from nbops.fingerprints.rows import sample_rows
+
+    if use.evaluation is None:
+        return None
+    try:
+        table = pd.read_parquet(ws.artifacts.verified(use.evaluation))
+        return sample_rows(table, target=True) if table.shape[1] > 1 and len(table) else None
+    except (NbopsError, NotHashableHonestly, ValueError, OSError):
+        return None
+
+
+def _sample(ws: Workspace, digest: str | None) -> RowSample | None:
+    from nbops.fingerprints.rows import RowSample
+
+    try:
+        return RowSample.from_bytes(ws.artifacts.read_bytes(digest)) if digest else None
+    except (NbopsError, ValueError, OSError):
+        return None
+
+
+def _rows(past: History, use: ModelUse, trained: RowSample | None, judged: RowSample) -> Finding:
     """Is an evaluation row among the training rows?"""
-    cells = _cells(past, use)
-    if _same_frame(past, use, judged):
-        certain = _same_profile(ws, use, judged)
-        doubt = "" if certain else "; their targets may be others, which isn't recorded"
-        why = f"{use.name!r} was judged on the very inputs it was trained on ({len(judged):,} rows){doubt}"
-        return Finding(kind=LeakKind.SAME, model=use.name, certain=certain, cells=cells, why=why)
-    trained = training_rows(ws, past, use, judged)
+    from nbops.fingerprints.rows import shared
+
     if trained is None:
         return _unknown(
-            use, "the rows it was trained on are not kept, nor can they be read again from an unchanged file"
+            use, "which rows it was trained on isn't recorded: no table, or no time left for it in the cell"
         )
-    try:
-        rows, distinct, expected = shared(trained.frame, judged)
-    except (ValueError, TypeError) as error:
-        return _unknown(use, f"training and evaluation rows can't be compared ({error})")
+    found = shared(trained, judged)
+    if not found.looked:
+        return _unknown(use, "too few rows can be compared: nearly all of them have the same inputs")
+    several = "" if found.looked == judged.rows else f" {judged.rows:,} rows it was judged on, a sample of"
+    whole, inputs = found.whole, found.inputs
     of = (
-        f"of the {len(judged):,} rows it was judged on, {rows:,} are among the {len(trained.frame):,} of {trained.path}"
+        f"of the{several} {found.looked:,}{'' if several else ' rows it was judged on'}, {whole.rows:,}"
+        f" ({whole.rows / found.looked:.1%}) are among the {trained.rows:,} that it was trained on"
     )
-    if rows == 0:
-        return Finding(
-            kind=LeakKind.NONE, model=use.name, certain=True, cells=cells, why=f"{of} that it was trained on"
-        )
-    with_target = judged.columns[-1] in trained.frame.columns
-    certain = with_target and distinct > expected + 5 * math.sqrt(expected) + 5
-    doubt = (
-        ""
-        if certain
-        else f"; rows that repeat by coincidence may explain that ({expected:.1f} expected)"
-        if with_target
-        else "; the file doesn't hold the target, so whether these are the same rows isn't sure"
-    )
-    return Finding(
-        kind=LeakKind.SHARED,
-        model=use.name,
-        certain=certain,
-        cells=cells,
-        why=f"{of} that it was trained on{doubt}",
-    )
+    kind, certain, doubt = LeakKind.SHARED, False, ""
+    if whole.beyond_chance:
+        certain = True
+    elif inputs.beyond_chance:
+        doubt = f"; {inputs.rows:,} have inputs of rows that it was trained on, with the same or another target"
+    elif whole.rows:
+        doubt = f"; rows that repeat by coincidence may explain that ({whole.expected:.1f} expected)"
+    else:
+        kind, certain = LeakKind.NONE, True
+    made = [e for e in past.executions if any(m.digest == use.digest and use.digest for m in e.record.models)]
+    return _finding(kind, use, made, of + doubt, certain=certain)
 
 
-def _same_frame(past: History, use: ModelUse, judged: pd.DataFrame) -> bool:
-    """Are the judged inputs, column by column, those of the frame that was fitted on? An index of other labels doesn't
-    make them other rows."""
-    from nbops.fingerprints.fingerprint import fingerprint
+def _before_split(
+    ws: Workspace, past: History, use: ModelUse, trained: RowSample | None, judged: RowSample
+) -> Iterator[Finding]:
+    """A transformer that was fitted on the judged rows too. Proved where the judged inputs are among the rows that its
+    ``fit_transform`` gave; suspected where the model stands on it and it was fitted on as many rows as training and
+    evaluation have together."""
+    from nbops.fingerprints.rows import shared
 
-    mine = fingerprint(judged.iloc[:, :-1])
-    if mine.digest is not None and mine.digest == use.trained_on:
-        return True
-    known = next(
-        (
-            u.fingerprint
-            for e in past.executions
-            for u in (*e.record.reads, *e.record.writes)
-            if u.fingerprint.digest is not None and u.fingerprint.digest == use.trained_on
-        ),
-        None,
-    )
-    if known is None or not known.columns or known.shape[:1] != mine.shape[:1]:
-        return False
-    theirs = {c.name: c.digest for c in known.columns}
-    return all(c.digest and theirs.get(c.name) == c.digest for c in mine.columns)
-
-
-def _same_profile(ws: Workspace, use: ModelUse, judged: pd.DataFrame) -> bool:
-    """Have the judged rows, the target included, the profile that was taken at the fit?"""
-    from nbops.profiles.profiler import profile_table
-
-    if use.profile is None:
-        return False
-    try:
-        return ws.artifacts.read_bytes(use.profile) == profile_table(judged).to_bytes()
-    except NbopsError:
-        return False
-
-
-def _before_split(ws: Workspace, past: History, use: ModelUse, n_judged: int) -> Iterator[Finding]:
-    """A transformer that the model stands on was fitted on as many rows as training and evaluation have together. That
-    those are the same rows isn't proved by that."""
-    n_trained = _profiled(ws, use)
-    if n_trained is None:
-        return
     upstream: set[str] | None = None
     shapes = {
         u.fingerprint.digest: u.fingerprint.shape
@@ -180,62 +163,68 @@ def _before_split(ws: Workspace, past: History, use: ModelUse, n_judged: int) ->
     }
     for execution in past.executions:
         for other in execution.record.models:
+            if other.signature is not None or other.digest == use.digest:
+                continue
+            said = f"{other.name!r} ({other.type.rpartition('.')[2]})"
+            advice = "split first, then fit it on the training rows (in a pipeline)"
+            gave = _sample(ws, other.gave)
+            found = shared(gave, judged) if gave is not None else None
+            if gave is not None and found is not None and found.inputs.beyond_chance:
+                why = (
+                    f"{said} was fitted on {gave.rows:,} rows, and {found.inputs.rows / found.looked:.1%} of the rows"
+                    f" that {use.name!r} was judged on are among what it made of them: {advice}"
+                )
+                yield _split(use, execution, why, certain=True)
+                continue
             rows = shapes.get(other.trained_on or "", ())[:1]
-            if other.signature is not None or other.digest == use.digest or rows != (n_trained + n_judged,):
+            if trained is None or rows != (trained.rows + judged.rows,):
                 continue
             if upstream is None:
                 target = Target(kind="model", name=use.digest or "", kernel=past.kernel.id)
                 upstream = {node.id for node in around(ws, target, down=False).nodes}
             if cell_id(execution) in upstream:
                 why = (
-                    f"{other.name!r} ({other.type.rpartition('.')[2]}) was fitted on {rows[0]:,} rows, as many as"
-                    f" {use.name!r} was trained ({n_trained:,}) and judged ({n_judged:,}) on together: most likely the"
-                    " judged rows were among them; split first, then fit it on the training rows (in a pipeline)"
+                    f"{said} was fitted on {rows[0]:,} rows, as many as {use.name!r} was trained ({trained.rows:,}) and"
+                    f" judged ({judged.rows:,}) on together: most likely the judged rows were among them; {advice}"
                 )
-                yield Finding(
-                    kind=LeakKind.BEFORE_SPLIT, model=use.name, certain=False, cells=(_said(execution),), why=why
-                )
+                yield _split(use, execution, why, certain=False)
 
 
-def _profiled(ws: Workspace, use: ModelUse) -> int | None:
-    """How many rows the model was trained on, as its training profile says."""
-    from nbops.profiles.profile import Profile
-
-    if use.profile is None:
-        return None
-    try:
-        return Profile.from_bytes(ws.artifacts.read_bytes(use.profile)).rows
-    except (NbopsError, ValueError, KeyError):
-        return None
+def _split(use: ModelUse, execution: Execution, why: str, *, certain: bool) -> Finding:
+    return _finding(LeakKind.BEFORE_SPLIT, use, [execution], why, certain=certain)
 
 
 def _selections(ws: Workspace, past: History, use: ModelUse) -> Iterator[Finding]:
     """How many models were judged on these rows, wherever?"""
     found: set[str] = set()
-    cells: list[str] = []
+    made: list[Execution] = []
+    elsewhere: list[str] = []
     for run, seq in uses.artifact_uses(ws.store, use.evaluation or ""):
-        record = next((r for r in records.of_run(ws.store, run) if r.seq == seq), None)
-        made = {m.digest for m in record.models if m.evaluation == use.evaluation and m.digest} if record else set()
-        if made - found:
+        record = records.get(ws.store, run, seq)
+        models = {m.digest for m in record.models if m.evaluation == use.evaluation and m.digest} if record else set()
+        if models - found:
             mine = next((e for e in past.executions if e.key == (run, seq)), None)
-            cells.append(_said(mine) if mine else f"run {run[:8]}")
-        found |= made
+            made += [mine] if mine else []
+            elsewhere += [] if mine else [f"run {run[:8]}"]
+        found |= models
     if len(found) >= MANY:
+        also = f" (also in {', '.join(dict.fromkeys(elsewhere[:5]))})" if elsewhere else ""
         why = (
-            f"{len(found)} models were judged on the rows that {use.name!r} was judged on: the best of them looks"
+            f"{len(found)} models were judged on the rows that {use.name!r} was judged on{also}: the best of them looks"
             " better than it is; keep rows for the last judgement that none was chosen by"
         )
-        yield Finding(kind=LeakKind.SELECTION, model=use.name, certain=False, cells=tuple(cells[:10]), why=why)
+        yield _finding(LeakKind.SELECTION, use, made[:10], why, certain=False)
 
 
-def _cells(past: History, use: ModelUse) -> tuple[str, ...]:
-    return tuple(
-        _said(e) for e in past.executions if any(m.digest == use.digest and use.digest for m in e.record.models)
+def _finding(kind: LeakKind, use: ModelUse, made: list[Execution], why: str, *, certain: bool) -> Finding:
+    return Finding(
+        kind=kind,
+        model=use.name,
+        certain=certain,
+        cells=tuple(f"{e.said} of {e.run.notebook or e.run.name}" for e in made),
+        ids=tuple(e.cell for e in made),
+        why=why,
     )
-
-
-def _said(execution: Execution) -> str:
-    return f"{execution.said} of {execution.run.notebook or execution.run.name}"
 
 
 def _unknown(use: ModelUse, why: str) -> Finding:

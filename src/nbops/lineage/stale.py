@@ -9,10 +9,12 @@ and the sentence says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 from nbops.core.canonical import digest
+from nbops.core.errors import NotebookError
 from nbops.core.runs import CellRecord
 from nbops.lineage.effects import Effects, effects
 from nbops.lineage.history import Execution, History, data_names, history, kernel_of
@@ -37,12 +39,14 @@ class StaleKind(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Stale:
     """One thing that isn't as it looks (of the kind COUNTS: one that only looks wrong). `cell` counts all cells of the
-    notebook from 0; in a session without a notebook file it is None. `said` is how people find the cell: ``In [5]``."""
+    notebook from 0; in a session without a notebook file it is None. `said` is how people find the cell: ``In [5]``;
+    `cell_id` is the front end's id, where there is one."""
 
     cell: int | None
     said: str
     kind: StaleKind
     why: str
+    cell_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +72,7 @@ class _Shown:
 def stale_notebook(ws: Workspace, notebook: Notebook) -> tuple[Stale, ...]:
     """What isn't true in a notebook file: from the records in its outputs, those in the store, and its execution
     counts. In the order of the cells."""
-    carried: dict[int, CellRecord] = {}
-    for item in embedded.embedded(notebook):
-        if embedded.check(item.payload):
-            carried[item.cell_index] = embedded.record_from(item.payload)
+    carried = _carried(notebook)
     kernel = _kernel(ws, notebook, carried)
     past = history(ws, kernel) if kernel is not None else None
     return _judge(notebook, past, carried, ws)
@@ -87,8 +88,23 @@ def stale_session(ws: Workspace, run_id: str, notebook: Notebook | None = None) 
     return tuple(_findings(shown, past, set()))
 
 
+def kernel_shown(ws: Workspace, notebook: Notebook) -> str | None:
+    """The run of the kernel whose state a notebook file shows: the newest that its records are of; without records, the
+    newest it is known to have run in. None if the store knows neither."""
+    return _kernel(ws, notebook, _carried(notebook))
+
+
+def _carried(notebook: Notebook) -> dict[int, CellRecord]:
+    """The records in the notebook's outputs, by cell; one that was altered, or is a newer nbops's, says nothing."""
+    found: dict[int, CellRecord] = {}
+    for item in embedded.embedded(notebook):
+        if embedded.check(item.payload):
+            with suppress(NotebookError):
+                found[item.cell_index] = embedded.record_from(item.payload)
+    return found
+
+
 def _kernel(ws: Workspace, notebook: Notebook, carried: Mapping[int, CellRecord]) -> str | None:
-    """The newest kernel that the notebook's records are of; without records, the newest it is known to have run in."""
     there = [r for r in carried.values() if runs.exists(ws.store, r.run)]
     if there:
         newest = max(there, key=lambda r: r.started_at.timestamp() if r.started_at else 0.0)
@@ -351,9 +367,9 @@ def _counts(shown: list[_Shown], wrong: set[int]) -> list[Stale]:
 
 
 def _stale(cell: _Shown, kind: StaleKind, why: str) -> Stale:
-    return Stale(cell=cell.index, said=cell.said, kind=kind, why=why)
+    return Stale(cell=cell.index, said=cell.said, kind=kind, why=why, cell_id=cell.cell_id)
 
 
 def _finding(cell: Cell, kind: StaleKind, why: str) -> Stale:
     said = f"cell {cell.index}" + (f" (In [{cell.execution_count}])" if cell.execution_count else "")
-    return Stale(cell=cell.index, said=said, kind=kind, why=why)
+    return Stale(cell=cell.index, said=said, kind=kind, why=why, cell_id=cell.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from nbops.core.dashboard import Dashboard
@@ -81,4 +82,4 @@ def _newest(reports: Sequence[T]) -> list[T]:
 
 def _between(edges: Sequence[float]) -> tuple[str, ...]:
     said = [f"{e:.4g}" for e in edges]
-    return (f"< {said[0]}", *(f"{a} – {b}" for a, b in zip(said, said[1:], strict=False)), f"≥ {said[-1]}")
+    return (f"< {said[0]}", *(f"{a} – {b}" for a, b in pairwise(said)), f"≥ {said[-1]}")

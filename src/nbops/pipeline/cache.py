@@ -9,19 +9,21 @@ out to use are compared with those of the run that would stand for it.
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache as memoized
 from pathlib import Path
 from typing import Any
 
 from nbops.core.canonical import digest
-from nbops.core.errors import CorruptArtifactError, UnknownNameError
+from nbops.core.errors import CorruptArtifactError, SettingsError, UnknownNameError
 from nbops.core.runs import FileUse, Run, RunKind, RunStatus
 from nbops.fingerprints.fingerprint import fingerprint
 from nbops.notebook import code, files, parameters
 from nbops.pipeline.step_run import keepable
-from nbops.settings import Step
+from nbops.settings import FILE, Step
 from nbops.store import records, runs
 from nbops.store.artifacts import digest_of
 from nbops.workspace import Workspace, relative
@@ -38,12 +40,14 @@ PARTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`hit` is the completed run that stands for a new one; None: the step must run. `why` says why."""
+    """`hit` is the completed run that stands for a new one; None: the step must run. `why` says why. `state` is
+    "cached", "stale" (it has completed, but not with what is there now) or "run"."""
 
     key: str
     parts: Mapping[str, Mapping[str, Any]]
     hit: Run | None
     why: str
+    state: str = "run"
 
 
 def verdict(
@@ -54,7 +58,7 @@ def verdict(
     *,
     params: Mapping[str, Any],
     inputs: Mapping[str, Path],
-    handovers: Mapping[str, str],
+    handovers: Mapping[str, str | list[str]],
     forced: str = "",
 ) -> Verdict:
     """Whether a step must run.
@@ -68,8 +72,8 @@ def verdict(
     """
     parts, key = parts_and_key(ws, notebook, params=params, inputs=inputs, handovers=handovers)
 
-    def must_run(why: str) -> Verdict:
-        return Verdict(key=key, parts=parts, hit=None, why=why)
+    def must_run(why: str, state: str = "run") -> Verdict:
+        return Verdict(key=key, parts=parts, hit=None, why=why, state=state)
 
     if forced:
         return must_run(forced)
@@ -78,14 +82,46 @@ def verdict(
     if spec.cache is None:
         outside = _outside(ws, notebook)
         if outside:
-            return must_run(f"{outside}; cache = true in nbops.toml declares it harmless")
+            return must_run(f"{outside}; {DECLARE}")
     found = runs.by_cache_key(ws.store, key)
     if found is None:
-        return must_run(_difference(ws, name, notebook, parts))
-    against = _speaks_against(ws, found, spec, inputs)
+        why = _difference(ws, name, notebook, parts)
+        return must_run(why, "run" if why == NEVER else "stale")
+    against = _too_old(ws, found, spec) or _speaks_against(ws, found, spec, inputs)
     if against:
-        return must_run(against)
-    return Verdict(key=key, parts=parts, hit=found, why=f"nothing changed since run {found.id[:6]}")
+        return must_run(against, "stale")
+    return Verdict(key=key, parts=parts, hit=found, why=f"nothing changed since run {found.id[:6]}", state="cached")
+
+
+NEVER = "it has not completed before"
+DECLARE = 'cache = true (or for how long: cache = "1d") in nbops.toml declares it harmless'
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def freshness(text: str, where: str = FILE) -> timedelta:
+    """``"1d"``, ``"12h"``, ``"30m"``, ``"45s"``, ``"2w"``: how long what a step read outside counts as unchanged.
+
+    Raises
+    ------
+    SettingsError
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    if match is None:
+        raise SettingsError(f'{where}: cache = {text!r}: write true, false or how long, as "1d", "12h", "30m"')
+    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def _too_old(ws: Workspace, found: Run, spec: Step) -> str:
+    if not isinstance(spec.cache, str):
+        return ""
+    age = ws.clock.now() - (found.ended_at or found.started_at)
+    if age <= freshness(spec.cache):
+        return ""
+    hours = age.total_seconds() / 3600
+    said = (
+        f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
+    )
+    return f"its last run is {said} old, and cache = {spec.cache!r}"
 
 
 def parts_and_key(
@@ -94,7 +130,7 @@ def parts_and_key(
     *,
     params: Mapping[str, Any],
     inputs: Mapping[str, Path],
-    handovers: Mapping[str, str],
+    handovers: Mapping[str, str | list[str]],
 ) -> tuple[dict[str, dict[str, Any]], str]:
     """What a run of the notebook would stand on now, part by part, and its digest."""
     read = files.read(notebook)
@@ -152,7 +188,7 @@ def _speaks_against(ws: Workspace, run: Run, spec: Step, inputs: Mapping[str, Pa
     outside = sorted({what for record in found for what in record.uncacheable})
     if outside and not spec.cache:
         used = _WORDS.get(outside[0], outside[0])
-        return f"its last run used {used}; cache = true in nbops.toml declares it harmless"
+        return f"its last run used {used}; {DECLARE}"
     wrote: set[str] = set()
     for record in found:
         for use in record.files:
@@ -230,7 +266,7 @@ def _difference(ws: Workspace, name: str, notebook: Path, parts: Mapping[str, Ma
         limit=1,
     )
     if not earlier:
-        return "it has not completed before"
+        return NEVER
     cache = earlier[0].detail.get("cache")
     if not cache:
         return "its last run was not made for the cache"

@@ -13,7 +13,7 @@ from nbops.core.runs import Run, RunStatus
 from nbops.notebook import files, parameters
 from nbops.pipeline.failures import first_failure
 from nbops.pipeline.progress import Progress
-from nbops.pipeline.step_run import StepContext, close_step, open_step
+from nbops.pipeline.step_run import SKIPPED, StepContext, close_step, open_step
 from nbops.store import runs
 from nbops.workspace import Workspace
 
@@ -29,7 +29,8 @@ def run_notebook(
     require_tracking: bool = False,
     progress: Progress | None = None,
     timeout_s: float | None = None,
-    inputs_named: Mapping[str, str] | None = None,
+    cell_timeout_s: float | None = None,
+    inputs_named: Mapping[str, str | list[str]] | None = None,
     tags: Iterable[str] = (),
     kernel: str | None = None,
     detail: Mapping[str, Any] | None = None,
@@ -51,10 +52,11 @@ def run_notebook(
         Fail if the kernel can't be tracked, instead of saying it.
     progress : callable, optional
         Called with a :class:`~nbops.pipeline.progress.StepEvent` at each cell and at the end.
-    timeout_s : float, optional
-        Seconds that all cells together may take.
+    timeout_s, cell_timeout_s : float, optional
+        Seconds that all cells together, and that each cell may take.
     inputs_named : mapping, optional
-        What ``nbops.input(name)`` finds: {name: digest}; by default, the newest of each name in the workspace.
+        What ``nbops.input(name)`` finds: {name: digest}, a list of values where it is {name: [digest, …]}; by default,
+        the newest of each name in the workspace.
     kernel : str, optional
         The kernel to use instead of the notebook's own.
     variables : mapping, optional
@@ -63,7 +65,7 @@ def run_notebook(
     Returns
     -------
     Run
-        Completed.
+        Completed; or skipped, where the notebook called ``nbops.skip``.
 
     Raises
     ------
@@ -89,6 +91,7 @@ def run_notebook(
         progress=progress,
         require_tracking=require_tracking,
         timeout_s=timeout_s,
+        cell_timeout_s=cell_timeout_s,
         variables=variables or {},
     )
     began = time.monotonic()  # the workspace's clock may stand still
@@ -99,7 +102,8 @@ def run_notebook(
         _closed(ws, run)
         raise
     ended = runs.as_stored(ws.store, run.id)
-    step.tell("completed", seconds=time.monotonic() - began)
+    skipped = str(ended.detail.get(SKIPPED, ""))
+    step.tell("skipped" if skipped else "completed", seconds=time.monotonic() - began, why=skipped)
     return ended
 
 
@@ -126,6 +130,7 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
     from papermill.exceptions import PapermillExecutionError
 
     where = f"step {step.run.name!r} ({step.run.notebook})"
+    began = time.monotonic()
     try:
         papermill.execute_notebook(
             _literal(step.notebook),
@@ -152,11 +157,9 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
             f" the notebook as far as it came is {step.output}"
         ) from None
     except CellTimeoutError:
-        step.tell("failed", why=f"not done after {step.timeout_s:g} s")
-        raise ExecutionError(
-            f"{where} failed: not done after {step.timeout_s:g} s (its timeout_s);"
-            f" the notebook as far as it came is {step.output}"
-        ) from None
+        late = _too_late(step, time.monotonic() - began)
+        step.tell("failed", why=late)
+        raise ExecutionError(f"{where} failed: {late}; the notebook as far as it came is {step.output}") from None
     except KeyboardInterrupt:
         step.tell("stopped", why="stopped by the user")
         raise
@@ -167,6 +170,12 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         sentence = redact_text(f"{type(error).__name__}: {error}")
         step.tell("failed", why=sentence)
         raise ExecutionError(f"{where} failed: {sentence}; the executed notebook is {step.output}") from error
+
+
+def _too_late(step: StepContext, seconds: float) -> str:
+    if step.timeout_s is not None and (step.cell_timeout_s is None or seconds >= step.timeout_s):
+        return f"not done after {step.timeout_s:g} s (its timeout_s)"
+    return f"a cell was not done after {step.cell_timeout_s:g} s (its cell_timeout_s)"
 
 
 def _closed(ws: Workspace, run: Run) -> None:

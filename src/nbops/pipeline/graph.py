@@ -6,7 +6,9 @@ they are the same text, or when the input is a glob that the output matches.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -33,59 +35,55 @@ def chosen(settings: Settings, name: str | None) -> tuple[str, Pipeline]:
     return name, known[name]
 
 
-def order(pipeline: Pipeline, name: str = "") -> list[str]:
-    """The steps in the order they run: each after those it needs, otherwise as they are written.
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """The steps of a pipeline in the order they run (each after those it needs, otherwise as they are written), and
+    what each directly needs. The step for failures isn't among them."""
+
+    order: tuple[str, ...]
+    needs: Mapping[str, tuple[str, ...]]
+    before: Mapping[str, frozenset[str]]  # every step that must have run before, however far up
+
+    def earlier(self, step: str) -> list[str]:
+        """Every step that must have run before `step`, in order."""
+        return [one for one in self.order if one in self.before[step]]
+
+
+def graph(pipeline: Pipeline, name: str = "") -> Graph:
+    """The graph of a pipeline.
 
     Raises
     ------
     SettingsError
-        If a step needs one that isn't there, or the steps go round in a circle (the circle is named).
+        If it has no steps, a step needs one that isn't there, two make the same output, or the steps go round in a
+        circle (the circle is named).
     """
-    steps = pipeline.steps
-    if not steps:
+    if not pipeline.steps:
         raise SettingsError(f"{FILE}: the pipeline {name!r} has no steps")
-    needed = needs(pipeline, name)
-    done: list[str] = []
-
-    def visit(step: str, path: tuple[str, ...]) -> None:
-        if step in path:
-            circle = (*path[path.index(step) :], step)
-            raise SettingsError(
-                f"{FILE}: the steps of the pipeline {name!r} go round in a circle: {' needs '.join(circle)};"
-                " one of them must do without"
-            )
-        if step not in done:
-            for before in needed[step]:
-                visit(before, (*path, step))
-            done.append(step)
-
-    for step in steps:
-        visit(step, ())
-    return done
-
-
-def needs(pipeline: Pipeline, name: str = "") -> dict[str, tuple[str, ...]]:
-    """{step: the steps it directly needs}.
-
-    Raises
-    ------
-    SettingsError
-        If a step says that it needs one that isn't there.
-    """
-    return {step: _needs(step, pipeline.steps, name) for step in pipeline.steps}
-
-
-def before(pipeline: Pipeline, step: str) -> list[str]:
-    """Every step that must have run before `step`, in order."""
-    needed = needs(pipeline)
-    found: set[str] = set()
-    todo = [step]
-    while todo:
-        for one in needed[todo.pop()]:
-            if one not in found:
-                found.add(one)
-                todo.append(one)
-    return [one for one in order(pipeline) if one in found]
+    steps = {step: spec for step, spec in pipeline.steps.items() if step != pipeline.on_failure}
+    _check(pipeline, steps, name)
+    makers = _makers(steps)
+    needed = {step: _needs(step, steps, makers, name) for step in steps}
+    done: dict[str, frozenset[str]] = {}
+    for first in steps:
+        path, left = [first], [iter(needed[first])]  # by hand: a chain of steps may be longer than Python's stack
+        while path:
+            following = next(left[-1], None)
+            if following is None:
+                step = path.pop()
+                left.pop()
+                if step not in done:
+                    done[step] = frozenset(needed[step]).union(*(done[n] for n in needed[step]))
+            elif following in path:
+                circle = (*path[path.index(following) :], following)
+                raise SettingsError(
+                    f"{FILE}: the steps of the pipeline {name!r} go round in a circle: {' needs '.join(circle)};"
+                    " one of them must do without"
+                )
+            elif following not in done:
+                path.append(following)
+                left.append(iter(needed[following]))
+    return Graph(order=tuple(done), needs=needed, before=done)
 
 
 def notebooks(pipeline: Pipeline, root: Path) -> dict[str, Path]:
@@ -112,7 +110,56 @@ def made_by(pipeline: Pipeline, wanted: str) -> list[str]:
     return [s for s, spec in pipeline.steps.items() if any(_meets(wanted, made) for made in spec.outputs)]
 
 
-def _needs(step: str, steps: Mapping[str, Step], name: str) -> tuple[str, ...]:
+def edges(pipeline: Pipeline, found: Graph) -> list[tuple[str, str, str]]:
+    """(from, to, why) of every need: the inputs that one step makes for another, "needs" where it is only said."""
+    drawn = []
+    for step, needed in found.needs.items():
+        for maker in needed:
+            made = pipeline.steps[maker].outputs
+            fed = [w for w in pipeline.steps[step].inputs if any(_meets(w, one) for one in made)]
+            drawn.append((maker, step, ", ".join(fed) or "needs"))
+    return drawn
+
+
+def _check(pipeline: Pipeline, steps: Mapping[str, Step], name: str) -> None:
+    where = f"{FILE}: the pipeline {name!r}"
+    if pipeline.on_failure is not None and pipeline.on_failure not in pipeline.steps:
+        raise SettingsError(
+            f"{where}: on_failure = {pipeline.on_failure!r} is no step of it"
+            f"{suggestion(pipeline.on_failure, pipeline.steps)}"
+        )
+    if pipeline.jobs < 1:
+        raise SettingsError(f"{where}: jobs = {pipeline.jobs}: at least one step runs at a time")
+    made: dict[str, str] = {}
+    for step, spec in steps.items():
+        if spec.retries < 0 or spec.retry_wait_s < 0:
+            raise SettingsError(f"{where}: step {step!r}: retries and retry_wait_s can't be negative")
+        for used in spec.uses:
+            if pipeline.limits.get(used, 0) < 1:
+                raise SettingsError(
+                    f"{where}: step {step!r} uses {used!r}; say how many may at once: limits = {{ {used} = 1 }}"
+                )
+        for output in spec.outputs:
+            if made.setdefault(output, step) != step:
+                raise SettingsError(f"{where}: the steps {made[output]!r} and {step!r} both make the output {output!r}")
+
+
+def _makers(steps: Mapping[str, Step]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Who makes what: outputs that are one name each, and those that are patterns (``out/{month}.csv``)."""
+    plain: dict[str, str] = {}
+    patterns = []
+    for step, spec in steps.items():
+        for made in spec.outputs:
+            if "{" in made:
+                patterns.append((made, step))
+            else:
+                plain[PurePosixPath(made).as_posix()] = step
+    return plain, patterns
+
+
+def _needs(
+    step: str, steps: Mapping[str, Step], makers: tuple[dict[str, str], list[tuple[str, str]]], name: str
+) -> tuple[str, ...]:
     for needed in steps[step].needs:
         if needed not in steps:
             raise SettingsError(
@@ -120,16 +167,33 @@ def _needs(step: str, steps: Mapping[str, Step], name: str) -> tuple[str, ...]:
                 f"{suggestion(needed, steps)}"
             )
     found = dict.fromkeys(steps[step].needs)
-    for wanted in steps[step].inputs:
-        for maker, spec in steps.items():
-            if maker != step and any(_meets(wanted, made) for made in spec.outputs):
-                found[maker] = None
+    plain, patterns = makers
+    sources = [
+        source.removeprefix("inputs.")
+        for source in steps[step].foreach.values()
+        if isinstance(source, str) and not source.startswith("params.")
+    ]
+    for wanted in (*steps[step].inputs, *sources):
+        if any(mark in wanted for mark in "*?[{"):
+            met = [maker for made, maker in (*plain.items(), *patterns) if _meets(wanted, made)]
+        else:
+            exact = plain.get(PurePosixPath(wanted).as_posix())
+            met = [exact] if exact else [maker for made, maker in patterns if _meets(wanted, made)]
+        found |= dict.fromkeys(maker for maker in met if maker != step)
     return tuple(found)
 
 
 def _meets(wanted: str, made: str) -> bool:
-    """Is the output `made` what the input `wanted` names or matches, as a glob does, part by part?"""
+    """Is the output `made` what the input `wanted` names or matches, as a glob does, part by part? What stands in
+    braces is any text, on either side."""
+    wanted, made = _BRACES.sub("*", wanted), _BRACES.sub("*", made)
     a, b = PurePosixPath(wanted).parts, PurePosixPath(made).parts
     if "**" in a:
         return fnmatchcase("/".join(b), "/".join(a).replace("**/", "*"))
-    return len(a) == len(b) and all(fnmatchcase(there, here) for here, there in zip(a, b, strict=True))
+    return len(a) == len(b) and all(
+        fnmatchcase(there, here) or ("*" in there and fnmatchcase(here, there))
+        for here, there in zip(a, b, strict=True)
+    )
+
+
+_BRACES = re.compile(r"\{\w+\}")

@@ -82,8 +82,8 @@ def output(name: str, value: Any) -> None:
 def input(name: str) -> Any:
     """The value that an earlier step handed on.
 
-    In a pipeline, what the steps before this one made in this pipeline run; otherwise the newest of that name in
-    the workspace.
+    In a pipeline, what the steps before this one made in this pipeline run (a list, in order, from a step with
+    `foreach`); otherwise the newest of that name in the workspace.
 
     Raises
     ------
@@ -94,25 +94,48 @@ def input(name: str) -> Any:
     ws = open_workspace()
     told = os.environ.get(INPUTS)
     if told is not None:
-        digests: dict[str, str] = json.loads(told)
+        digests: dict[str, str | list[str]] = json.loads(told)
         if name not in digests:
             raise UnknownNameError(
                 "handed-on value", name, digests, hint="the steps before this one in the pipeline hand on no such name"
             )
-        found = records.artifact_by_digest(ws.store, KIND, name, digests[name])
-    else:
-        found = records.newest_artifact(ws.store, KIND, name)
-    if found is None:
-        raise UnknownNameError(
-            "handed-on value", name, hint=f"no notebook in this workspace has called nbops.output({name!r}, …)"
-        )
-    return _value(ws, found)
+        digest = digests[name]
+        if isinstance(digest, list):  # one for each value of the step's foreach
+            return [_value(ws, _there(records.artifact_by_digest(ws.store, KIND, name, each), name)) for each in digest]
+        return _value(ws, _there(records.artifact_by_digest(ws.store, KIND, name, digest), name))
+    return _value(ws, _there(records.newest_artifact(ws.store, KIND, name), name))
 
 
 def handed_on(reader: Reader, run: Run) -> dict[str, str]:
     """What a step run hands on: {name: digest}. A cached run hands on what the run it stands for did."""
     source = str(run.detail.get("cached_from", run.id))
     return {a.name: a.digest for a in records.artifacts(reader, source, KIND)}
+
+
+def about(ws: Workspace, name: str, digest: str) -> dict[str, Any]:
+    """What a condition may ask of a handed-on value: ``size`` in bytes; ``rows`` and ``value``, called if needed."""
+    artifact = _there(records.artifact_by_digest(ws.store, KIND, name, digest), name)
+    known: dict[str, Any] = {"size": artifact.size, "rows": lambda: _rows(ws, artifact)}
+    if artifact.about["format"] == "json":
+        known["value"] = lambda: _value(ws, artifact)
+    return known
+
+
+def _rows(ws: Workspace, artifact: Artifact) -> int:
+    if artifact.media == _PARQUET:
+        import pyarrow.parquet as pq
+
+        return int(pq.read_metadata(ws.artifacts.path(artifact.digest)).num_rows)
+    value = _value(ws, artifact)
+    return len(value) if hasattr(value, "__len__") else 1
+
+
+def _there(found: Artifact | None, name: str) -> Artifact:
+    if found is None:
+        raise UnknownNameError(
+            "handed-on value", name, hint=f"no notebook in this workspace has called nbops.output({name!r}, …)"
+        )
+    return found
 
 
 def _kept(ws: Workspace, name: str, value: Any) -> Artifact:

@@ -7,6 +7,7 @@ Imports papermill and nbclient; import it only when a notebook is about to be ex
 from __future__ import annotations
 
 import ast
+import math
 import os
 import tempfile
 import time
@@ -169,12 +170,13 @@ def execute(
         kwargs.pop(name, None)
     if step.folder is not None:
         kwargs["resources"] = {"metadata": {"path": str(step.folder)}}
+    limits = [limit for limit in (step.cell_timeout_s, execution_timeout) if limit is not None]
     if step.timeout_s is not None:
         deadline = time.monotonic() + step.timeout_s
-        kwargs["timeout_func"] = lambda _cell: max(0.01, deadline - time.monotonic())
+        kwargs["timeout_func"] = lambda _cell: min(max(0.01, deadline - time.monotonic()), *limits, math.inf)
     client = _Client(
         execution,
-        timeout=execution_timeout,
+        timeout=min(limits, default=None),
         startup_timeout=start_timeout,
         kernel_name=kernel_name,
         log=logger,

@@ -28,24 +28,28 @@ from nbops.workspace import Workspace, relative
 RUN_LEVEL = -1
 """The record number under which a run keeps artifacts that belong to no single cell."""
 
+SKIPPED = "skipped"
+"""Under this word a run's detail keeps the reason that :func:`nbops.skip` gave."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
     """What an execution belongs to.
 
-    `inputs` are the handovers it may read, {name: digest}; None: the newest of each name in the workspace.
+    `inputs` are the handovers it may read, {name: digest or digests}; None: the newest of each name in the workspace.
     `output` is where the executed notebook goes, `folder` where the kernel runs (None: as papermill says).
     `variables` are set in the kernel's environment on top of ours; None takes one away."""
 
     workspace: Workspace
     run: Run
     notebook: Path
-    inputs: Mapping[str, str] | None = None
+    inputs: Mapping[str, str | list[str]] | None = None
     output: Path | None = None
     folder: Path | None = None
     progress: Progress | None = None
     require_tracking: bool = False
     timeout_s: float | None = None
+    cell_timeout_s: float | None = None
     variables: Mapping[str, str | None] = field(default_factory=dict)
 
     def tell(self, state: str, **news: Any) -> None:
@@ -77,7 +81,7 @@ def open_step(
         notebook=relative(ws, notebook),
         owner=this_process(),
         tags=tuple(tags),
-        detail={**modules, **(detail or {})},
+        detail={**modules, **_cells(notebook), **(detail or {})},
     )
     with ws.store.transaction() as tx:
         runs.save(tx, run)
@@ -85,6 +89,13 @@ def open_step(
         for artifact in kept:
             records.add_artifact(tx, run.id, RUN_LEVEL, artifact)
     return run
+
+
+def _cells(notebook: Path) -> dict[str, int]:
+    """How many cells are to be executed: with the records there are, whoever looks sees how far it has come."""
+    with contextlib.suppress(NotebookError):
+        return {"cells": sum(bool(cell.source.strip()) for cell in files.read(notebook).code_cells())}
+    return {}
 
 
 def _hide_secrets(notebook: Path) -> None:
@@ -102,9 +113,11 @@ def close_step(
     detail: Mapping[str, Any] | None = None,
     artifacts: Iterable[Artifact] = (),
 ) -> Run:
-    """End a run; return it as stored."""
+    """End a run; return it as stored. One that has come to its end early, by ``nbops.skip``, is SKIPPED."""
     with ws.store.transaction() as tx:
         known = runs.as_stored(tx, run_id)
+        if status == RunStatus.COMPLETED and SKIPPED in known.detail:
+            status = RunStatus.SKIPPED
         run = dataclasses.replace(
             known,
             status=status,

@@ -52,6 +52,16 @@ class Asked:
     types_why: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A candidate, where it is to go, and how it is to be judged. `source` is a run's id."""
+
+    source: str
+    found: Candidate
+    aim: Aim
+    asked: Asked
+
+
 def promote(
     ws: Workspace,
     source: str,
@@ -107,12 +117,33 @@ def promote(
     UsageError
         If the source names no one candidate.
     """
+    if rerun is not None:
+        source = rerun(source).id
+    wish = wished(
+        ws, source, name=name, model=model, to=to, candidate=candidate, bounds=bounds, allow_types=allow_types, why=why,
+        cause=cause,
+    )  # fmt: skip
+    return settle(ws, wish.source, wish.found, wish.aim, wish.asked)
+
+
+def wished(
+    ws: Workspace,
+    source: str,
+    *,
+    name: str,
+    model: str | None = None,
+    to: str | None = None,
+    candidate: str | None = None,
+    bounds: Mapping[str, Mapping[str, float]] | None = None,
+    allow_types: Sequence[str] = (),
+    why: str | None = None,
+    cause: str | None = None,
+) -> Wish:
+    """What a call of :func:`promote` asks for, found and complete; nothing is judged yet."""
     if allow_types and not (why and why.strip()):
         raise UsageError(
             f"say why {', '.join(allow_types)} may be trusted (--why TEXT); it is recorded with the version"
         )
-    if rerun is not None:
-        source = rerun(source).id
     wishes = ws.settings.deployment(name)
     aim = _aim(ws, name, model or wishes.model, to, wishes.alias, cause)
     found = find(ws, source, candidate=candidate or wishes.candidate)
@@ -120,22 +151,29 @@ def promote(
     asked = Asked(
         bounds={k: dict(v) for k, v in (bounds or {}).items() if v}, allow_types=tuple(allow_types), types_why=why
     )
-    return settle(ws, whole, found, aim, asked)
+    return Wish(source=whole, found=found, aim=aim, asked=asked)
+
+
+def evidence_of(ws: Workspace, wish: Wish, champion: ModelVersion | None) -> Evidence:
+    """The body of evidence that the gates look at."""
+    wishes, aim = ws.settings.deployment(wish.aim.deployment), wish.aim
+    limits = Bounds.of(wishes, wish.asked.bounds)
+    agreement = Agreement.of(ws, aim.deployment, aim.model, aim.alias, aim.approved)
+    evidence = Evidence(ws, wish.found, champion, wishes, limits, wish.asked.allow_types, agreement)
+    evidence.verify()
+    return evidence
 
 
 def settle(ws: Workspace, source: str, found: Candidate, aim: Aim, asked: Asked) -> Promotion:
     """Judge a candidate, and put the answer into the store: promoted, refused, or waiting for approval."""
-    wishes = ws.settings.deployment(aim.deployment)
-    limits = Bounds.of(wishes, asked.bounds)
+    wish = Wish(source=source, found=found, aim=aim, asked=asked)
     for _ in range(_ATTEMPTS):
         champion = models.aliased(ws.store, aim.model, aim.alias)
         before = _already(ws.store, aim, found, champion) or _waiting(ws.store, source, aim, found, asked)
         if before is not None:
             _log.info("%s: nothing is done twice", before.id)
             return before
-        agreement = Agreement.of(ws, aim.deployment, aim.model, aim.alias, aim.approved)
-        evidence = Evidence(ws, found, champion, wishes, limits, asked.allow_types, agreement)
-        evidence.verify()
+        evidence = evidence_of(ws, wish, champion)
         results = judge(evidence)
         if refusals(results):
             raise _refuse(ws, aim, found, champion, results)

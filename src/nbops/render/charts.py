@@ -1,5 +1,5 @@
-"""Small charts as SVG elements: lines, points, paired bars, parallel coordinates. Colours are classes and the text's own
-colour, so that a chart fits a light and a dark theme; each has a title and a description for who can't see it."""
+"""Small charts as SVG elements: lines, points, paired bars, parallel coordinates. Colours are classes and the text's
+own colour, so that a chart fits a light and a dark theme; each has a title and a description for who can't see it."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ def line_chart(
         low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
     y_at = _scale(low, high, HEIGHT - _BOTTOM, _TOP)
     drawn: list[Element] = [*_y_axis(low, high, y_at), *_x_axis([x for x, _ in shown], labels, x_at)]
-    drawn += [
-        element("line", x1=x_at(m), x2=x_at(m), y1=_TOP, y2=HEIGHT - _BOTTOM, class_="nbops-mark") for m in marks
-    ]
+    drawn += [element("line", x1=x_at(m), x2=x_at(m), y1=_TOP, y2=HEIGHT - _BOTTOM, class_="nbops-mark") for m in marks]
     for i, (name, line) in enumerate(series.items()):
         colour = f"nbops-c{i % COLOURS}"
         for part in _parts(line):
@@ -101,7 +99,9 @@ def scatter(points: Sequence[tuple[float, float, str]], title: str, x_name: str,
     return _figure(title, f"{len(known)} points", [], drawn)
 
 
-def paired_bars(labels: Sequence[str], pairs: Sequence[tuple[float, float]], names: tuple[str, str], title: str) -> Element:
+def paired_bars(
+    labels: Sequence[str], pairs: Sequence[tuple[float, float]], names: tuple[str, str], title: str
+) -> Element:
     """For each label two shares side by side (a reference's and the present one's)."""
     high = max((v for pair in pairs for v in pair), default=0.0) or 1.0
     y_at = _scale(0.0, high, HEIGHT - _BOTTOM, _TOP)
@@ -142,7 +142,11 @@ def parallel_coordinates(rows: Sequence[tuple[str, Mapping[str, Any]]], axes: Se
         drawn.append(element("line", x1=x, x2=x, y1=_TOP + 12, y2=HEIGHT - _BOTTOM, class_="nbops-axis"))
         drawn.append(_label(x, _TOP + 4, axis, "middle", 110))
         drawn.append(_label(x, HEIGHT - _BOTTOM + 14, low, "middle", 90))
-        drawn.append(_label(x, HEIGHT - _BOTTOM + 27, f"to {high}", "middle", 90) if high != low else _label(x, 0, "", "middle", 0))
+        drawn.append(
+            _label(x, HEIGHT - _BOTTOM + 27, f"to {high}", "middle", 90)
+            if high != low
+            else _label(x, 0, "", "middle", 0)
+        )
     for i, (name, values) in enumerate(rows):
         line = [(places[a][0], places[a][1](values[a])) for a in axes if _known(values.get(a))]
         told = ", ".join(f"{a} {_said(values[a])}" for a in axes if _known(values.get(a)))

@@ -99,7 +99,14 @@ def _operation(known: Dashboard) -> Element:
     if not known.scorings:
         return _empty("nothing has been scored yet")
     rows = [
-        [s.period, s.version, s.rows, s.rejected, f"{s.seconds:.2f}", f"{s.rows / s.seconds:,.0f}" if s.seconds else "–"]
+        [
+            s.period,
+            s.version,
+            s.rows,
+            s.rejected,
+            f"{s.seconds:.2f}",
+            f"{s.rows / s.seconds:,.0f}" if s.seconds else "–",
+        ]
         for s in reversed(known.scorings[-_MOST:])
     ]
     return table(["period", "version", "rows", "rejected", "seconds", "rows a second"], rows, scroll="operation")

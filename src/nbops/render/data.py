@@ -37,6 +37,9 @@ def shown(detail: DataDetail) -> str:
     ]
     if detail.same_as:
         head.append(["same content", ", ".join(detail.same_as)])
+    head.append(["content", detail.content])
+    if detail.models:
+        head.append(["trained", ", ".join(detail.models)])
     parts = [tabulate(head, tablefmt="plain", disable_numparse=True)]
     if detail.columns:
         rows = [[f"  {c.name}", c.dtype] for c in detail.columns]

@@ -14,16 +14,15 @@ from typing import Any
 
 from nbops.core.errors import UsageError
 
-HTML_TAGS = frozenset(
-    "div span section h3 h4 p b code pre ul li table caption thead tbody tr th td details summary"
-    " button input select option label form fieldset legend small".split()
-)
-SVG_TAGS = frozenset("svg g title path line polyline rect circle text".split())
-ATTRIBUTES = frozenset(
-    "class role tabindex title type name value placeholder for id scope colspan open selected checked disabled min max"
-    " step width height viewBox x y x1 y1 x2 y2 cx cy r rx d points fill stroke stroke-width stroke-dasharray"
-    " text-anchor transform opacity preserveAspectRatio".split()
-)
+_HTML = """div span section h3 h4 p b code pre ul li table caption thead tbody tr th td details summary button input
+select option label form fieldset legend small"""
+_SVG = "svg g title path line polyline rect circle text"
+_ATTRIBUTES = """class role tabindex title type name value placeholder for id scope colspan open selected checked disabled
+min max step width height viewBox x y x1 y1 x2 y2 cx cy r rx d points fill stroke stroke-width stroke-dasharray
+text-anchor transform opacity preserveAspectRatio"""
+HTML_TAGS = frozenset(_HTML.split())
+SVG_TAGS = frozenset(_SVG.split())
+ATTRIBUTES = frozenset(_ATTRIBUTES.split())
 PREFIXES = ("aria-", "data-")
 _VOID = frozenset({"input"})
 

@@ -126,6 +126,37 @@ class ArtifactStore:
             shutil.copyfileobj(file, pending.file, _CHUNK)
         return pending.digest, pending.size  # of what was copied, should the file have changed meanwhile
 
+    def add_copy(
+        self, source: Path, same: Callable[[Path], bool], pause: Callable[[], None] = lambda: None
+    ) -> tuple[str, int, int] | None:
+        """Keep a copy of a file, if `same` finds that it is what it should be: its digest, its size, and how many
+        bytes had to be written for it. None if it isn't. `pause` is called before each piece of a large one."""
+        with self._said_plainly():
+            copy = self.root / "tmp" / signed(secrets.token_hex(8))
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(source, copy)
+                if not same(copy):
+                    return None
+                size = copy.stat().st_size
+                digest = digest_of(copy)
+                if self._renewed(digest):
+                    return digest, size, 0
+                if size >= CHUNKED_FROM:
+                    name, written = self.chunked.put(copy, pause)
+                    return PREFIX + name, size, written
+                if self.durable:
+                    with copy.open("rb") as file:
+                        os.fsync(file.fileno())
+                self._keep(copy, self.path(digest))
+                return digest, size, size
+            finally:
+                copy.unlink(missing_ok=True)
+
+    def renew(self, digest: str) -> bool:
+        """Is it kept? Then it isn't removed as left over before the row that will refer to it is written."""
+        return self._renewed(digest)
+
     def verified(self, digest: str) -> Path:
         """The path of content that was just found to have its digest.
 

@@ -40,13 +40,15 @@ class Chunked:
     def assembled(self, name: str) -> Path:
         return self.whole / name
 
-    def put(self, source: Path) -> tuple[str, int]:
-        """Keep a file; its hex digest, and how many bytes had to be written for it."""
+    def put(self, source: Path, pause: Callable[[], None] = lambda: None) -> tuple[str, int]:
+        """Keep a file; its hex digest, and how many bytes had to be written for it. `pause` is called before each
+        piece."""
         from blake3 import blake3
 
         whole, written, lines = blake3(), 0, []
         with source.open("rb") as file:
             for content in pieces(file):
+                pause()
                 whole.update(content)
                 name = blake3(content).hexdigest()
                 lines.append(f"{name} {len(content)}")

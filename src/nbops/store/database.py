@@ -208,6 +208,11 @@ class Database(Reader):
             limit=limit,
         )
 
+    def newest_event(self) -> int:
+        """The number of the newest event; 0 where there is none yet."""
+        row = self.row("SELECT max(seq) AS seq FROM events")
+        return int(row["seq"] or 0) if row else 0
+
     def journal_mode(self) -> str:
         """How SQLite keeps transactions whole here: ``wal``, or ``delete`` on a network file system."""
         return "delete" if _file_system(self.path.parent) in NETWORK_FILE_SYSTEMS else "wal"

@@ -84,6 +84,7 @@ def put_back(tx: Transaction, run_id: str) -> None:
     for table, rows in json.loads(row["rows"]).items():
         for values in rows:
             place = values.pop("_row")
+            values.pop("rowid", None)  # PostgreSQL's * has it
             if tx.row(f'SELECT 1 FROM "{table}" WHERE rowid = :place', place=place) is None:
                 values["rowid"] = place  # what is told by the order of rows is told as before
             names = list(values)

@@ -1,6 +1,6 @@
 """Which content any row of the store speaks of. Every column of every table is read as text, so that a table or a field
-that is added later counts without being named here. Only where data's content lies is no mention: whoever speaks of the
-data does (:mod:`nbops.store.data_contents`)."""
+that is added later counts without being named here. Only where data's content lies and what number it had are no
+mention: whoever speaks of the data is one (:mod:`nbops.store.data_contents`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mentioned(reader: Reader, *, but_deleted: Container[str] = ()) -> set[str]:
     `but_deleted` left out."""
     found: set[str] = set()
     for table in reader.tables():
-        if table == "data_contents":
+        if table in ("data_contents", "data_numbers"):
             continue
         after = -1
         while True:

@@ -101,6 +101,12 @@ def of_run(reader: Reader, run_id: str) -> list[CellRecord]:
     return [wire.from_json(CellRecord, parse(row["body"])) for row in rows]
 
 
+def get(reader: Reader, run_id: str, seq: int) -> CellRecord | None:
+    """One record of a run."""
+    body = text(reader, run_id, seq)
+    return wire.from_json(CellRecord, parse(body)) if body is not None else None
+
+
 def digests(reader: Reader, run_id: str) -> dict[int, str]:
     """The digests of a run's records, by number."""
     rows = reader.rows("SELECT seq, digest FROM records WHERE run = :run ORDER BY seq", run=run_id)

@@ -47,7 +47,7 @@ class Page:
 def search(
     reader: Reader,
     *,
-    filter: str = "",  # noqa: A002  the word that its users write
+    filter: str = "",
     sort: str = "started_at",
     descending: bool = True,
     limit: int = 50,
@@ -106,7 +106,9 @@ def params_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, dict[str, Any
     marks = {f"r{i}": run_id for i, run_id in enumerate(run_ids)}
     if marks:
         names = ", ".join(":" + m for m in marks)
-        for row in reader.rows(f"SELECT run, key, value FROM params WHERE run IN ({names}) ORDER BY run, rowid", **marks):
+        for row in reader.rows(
+            f"SELECT run, key, value FROM params WHERE run IN ({names}) ORDER BY run, rowid", **marks
+        ):
             found[row["run"]][row["key"]] = parse(row["value"])
     return found
 

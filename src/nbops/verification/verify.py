@@ -3,6 +3,8 @@
 For each embedded record: is its payload what its digest was made of; is the cell's source the one that ran; has the
 store the same record; are the kept artifacts whole; are the files it read and wrote still there with that content. What
 can't be re-derived (the data of a variable that is gone) is counted as not checkable, never as well.
+
+And of the notebook as a whole: does it show what running it from top to bottom would (:mod:`nbops.lineage.stale`)?
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from nbops.core.canonical import digest, dump_encoded
 from nbops.core.errors import CorruptArtifactError, NotebookError, UnknownNameError
 from nbops.core.runs import CellRecord, FileUse
 from nbops.fingerprints.fingerprint import fingerprint
+from nbops.lineage.stale import Stale, StaleKind, stale_notebook
 from nbops.notebook import embedded, files
 from nbops.notebook.embedded import EmbeddedRecord
 from nbops.store import deleted_runs, records
@@ -40,13 +43,16 @@ class Verification:
     notebook: str
     records: int
     findings: tuple[Finding, ...]
+    stale: tuple[Stale, ...] = ()
 
     def count(self, result: str) -> int:
         return sum(f.result == result for f in self.findings)
 
     @property
     def differs(self) -> bool:
-        return any(f.result == DIFFERS for f in self.findings)
+        return any(f.result == DIFFERS for f in self.findings) or any(
+            s.kind is not StaleKind.COUNTS for s in self.stale
+        )
 
 
 def verify(workspace: Workspace, path: Path) -> Verification:
@@ -57,10 +63,12 @@ def verify(workspace: Workspace, path: Path) -> Verification:
     NotebookError
         If there is no such notebook, or it can't be read.
     """
-    found = embedded.embedded(files.read(path))
+    book = files.read(path)
+    found = embedded.embedded(book)
     last = _last_uses(found)
     findings = [finding for item in found for finding in _record(workspace, item, last)]
-    return Verification(notebook=str(path), records=len(found), findings=tuple(findings))
+    stale = stale_notebook(workspace, book) if found else ()
+    return Verification(notebook=str(path), records=len(found), findings=tuple(findings), stale=stale)
 
 
 def _last_uses(found: list[EmbeddedRecord]) -> dict[str, tuple[str | None, int]]:

@@ -1,8 +1,8 @@
 """`View`: what every widget is. It draws a tree of elements, is told what was done with it, and draws anew.
 
-The drawing is sent as a message, not kept as the widget's state: a notebook that is saved with its widgets' state holds
-the first drawing only. Beside the live view stands the same drawing as HTML: it is what papermill, nbconvert, a code host
-or a mail show, where nothing answers; nothing here waits for an answer.
+The drawing is sent as a message, not kept as the widget's state: a notebook that is saved with its widgets' state
+holds the first drawing only. Beside the live view stands the same drawing as HTML: it is what papermill, nbconvert, a
+code host or a mail show, where nothing answers; nothing here waits for an answer.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _STYLE = (_HERE / "view.css").read_text(encoding="utf-8")
 class View(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget's base has no types
     """A widget that shows what `draw()` returns.
 
-    A part of the drawing with ``data_act="name"`` (and ``data_value``) calls the method ``on_name(value, form)`` when it
-    is clicked, chosen or typed in; `form` holds the fields of the form it stands in. Then it is drawn again."""
+    A part of the drawing with ``data_act="name"`` (and ``data_value``) calls the method ``on_name(value, form)`` when
+    it is clicked, chosen or typed in; `form` holds the fields of the form it stands in. Then it is drawn again."""
 
     _esm = _HERE / "view.js"
     _css = _HERE / "view.css"
@@ -67,7 +67,7 @@ class View(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget's base has n
 
 
 def static(drawn: Element) -> str:
-    """The drawing as HTML that stands by itself; without its style (untrusted, or on a code host) it still reads right."""
+    """The drawing as HTML that stands by itself; without its style (untrusted, or on a code host) it reads right."""
     return f'<style>{_STYLE}</style><div class="nbops-view">{html(drawn)}</div>'
 
 

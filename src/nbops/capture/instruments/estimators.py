@@ -11,7 +11,7 @@ from nbops.capture.instruments.code_swap import Swaps, plain_function
 from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Facts, ModelLog, Prediction, weakly
 from nbops.capture.instruments.scope_models import ScopeModels
-from nbops.capture.instruments.tables import content_key, n_bytes, signature_of, target_name
+from nbops.capture.instruments.tables import content_key, frame_of, n_bytes, signature_of, target_name
 from nbops.capture.instruments.watch import IGNORE, CallProbe, Current, Watch, argument, cell_line
 from nbops.core.runs import Metric
 
@@ -48,7 +48,7 @@ class FitProbe(EstimatorProbe):
         trained_on = None if self.method == "partial_fit" else watch.fingerprint(X).digest
         return estimator, known, X, y, trained_on, line
 
-    def after(self, watch: Watch, seen: Any, _result: Any) -> None:
+    def after(self, watch: Watch, seen: Any, result: Any) -> None:
         estimator, known, X, y, trained_on, line = seen
         predicts = hasattr(estimator, "predict")
         facts = Facts(
@@ -60,6 +60,8 @@ class FitProbe(EstimatorProbe):
             line=line,
         )
         models(watch).fitted(known, facts, X, y)
+        if self.method == "fit_transform" and not predicts:
+            facts.gave = models(watch).sampled((None,), lambda: frame_of(result), target=False)
 
     def fail(self, token: Any) -> None:
         super().fail(token)

@@ -34,6 +34,8 @@ class Facts:
     trained_on: str | None
     line: int | None
     profile: Artifact | None = None
+    rows: Artifact | None = None
+    gave: Artifact | None = None
 
 
 @dataclass(kw_only=True, eq=False)

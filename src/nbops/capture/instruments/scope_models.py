@@ -7,9 +7,10 @@ fits the same line again and again overwrites without that; what isn't kept is c
 from __future__ import annotations
 
 import dataclasses
+import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nbops.capture.instruments.json_params import params_of
@@ -216,14 +217,17 @@ class ScopeModels:
                 signature=facts.signature if facts else None,
                 trained_on=facts.trained_on if facts else None,
                 profile=facts.profile.digest if facts and facts.profile else None,
+                rows=facts.rows.digest if facts and facts.rows else None,
+                gave=facts.gave.digest if facts and facts.gave else None,
                 logged=logged,
             )
             if saved and saved.digest:
                 self.watch.add_artifact(
                     Artifact(name=f"{name}.{saved.format}", kind="model", digest=saved.digest, size=saved.size)
                 )
-            if facts and facts.profile:
-                self.watch.add_artifact(facts.profile)
+            for made in (facts.profile, facts.rows, facts.gave) if facts else ():
+                if made is not None:
+                    self.watch.add_artifact(made)
             mine = [e for e in self._evaluations.get(id(known), ()) if e.state == state]
             for evaluation in mine:
                 if evaluation.rows:
@@ -251,6 +255,11 @@ class ScopeModels:
             self.watch.note("a model's training data was changed in place after the fit: its profile is not kept")
             return
         y_digest = self.watch.fingerprint(held.y).digest if held.y is not None else "none"
+        facts.rows = self.sampled(
+            ("rows", facts.trained_on, y_digest),
+            lambda: with_target(held.X, held.y, facts.target) if held.y is not None else frame_of(held.X),
+            target=held.y is not None,
+        )
         key = ("profile", facts.trained_on, y_digest, facts.target)
         facts.profile = self._kept(key)
         if facts.profile is not None:
@@ -271,6 +280,36 @@ class ScopeModels:
             name="profile.json", kind="profile", digest=digest, size=len(content), media="application/json"
         )
         self.log.keep(key, facts.profile)
+
+    def sampled(self, key: tuple[str | None, ...], table: Callable[[], Any], *, target: bool) -> Artifact | None:
+        """A sample of the rows of a table, for the leakage check; None where there is no such table, or no time."""
+        known = self._kept(key)
+        if known is not None:
+            return known
+        if self.watch.budget_s <= 0:
+            return None
+        from nbops.fingerprints.rows import sample_rows
+        from nbops.fingerprints.work import NotHashableHonestly
+
+        started = time.perf_counter()
+
+        def take() -> bytes | None:
+            frame = table()
+            try:
+                if frame is None or not len(frame):
+                    return None
+                return sample_rows(frame, target=target, budget_s=self.watch.budget_s).to_bytes()
+            except NotHashableHonestly:  # the check then says that it isn't known
+                return None
+
+        content = self.watch.attempt("which rows it was fitted on", take)
+        self.watch.budget_s -= time.perf_counter() - started
+        if content is None:
+            return None
+        digest = self.watch.scope.workspace.artifacts.put_bytes(content)
+        made = Artifact(name="rows.npy", kind="rows", digest=digest, size=len(content), media="application/x-npy")
+        self.log.keep(key, made)
+        return made
 
     def _kept(self, key: tuple[str | None, ...]) -> Artifact | None:
         """What was made of the same data before, if the store still has it."""

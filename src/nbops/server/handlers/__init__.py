@@ -1,0 +1,1 @@
+"""A module a noun; each handler parses, calls one function of the package, and answers."""
