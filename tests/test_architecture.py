@@ -23,7 +23,7 @@ FLOORS = {
     4: ["promotion"],
     5: ["automation"],
     6: ["demo"],
-    7: ["ipython", "cli"],
+    7: ["ipython", "widgets", "cli", "server"],
     8: ["__init__"],  # re-exports, lazily
 }
 FLOOR = {package: floor for floor, packages in FLOORS.items() for package in packages}
@@ -31,9 +31,9 @@ BETWEEN = ["settings", "workspace"]  # these two stand one on the other
 STANDARD_ONLY = {"core"}
 FRAMEWORKS = {
     "IPython": {"ipython", "notebook"},  # notebook.syntax asks IPython what its own magics mean
-    "tornado": set(),
+    "tornado": {"server"},
     "click": {"cli"},
-    "jupyter_server": set(),
+    "jupyter_server": {"server"},
 }
 SQL = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}

@@ -98,6 +98,9 @@ def runs() -> None:
 @click.option("--kind", type=click.Choice([k.value for k in RunKind]))
 @click.option("--status", type=click.Choice([s.value for s in RunStatus], case_sensitive=False))
 @click.option("--notebook", help="Only runs of this notebook.")
+@click.option("--filter", "filter_", default="", help="For instance: metrics.mae < 50 and params.lr = 0.1")
+@click.option("--sort", help="started_at, name, status, seconds, metrics.NAME or params.NAME; largest first.")
+@click.option("--ascending", is_flag=True, help="Smallest first.")
 @click.option("--deleted", is_flag=True, help="Those that were deleted and can be restored.")
 @json_option
 def list_(

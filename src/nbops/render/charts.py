@@ -136,7 +136,7 @@ def parallel_coordinates(rows: Sequence[tuple[str, Mapping[str, Any]]], axes: Se
     drawn: list[Element] = []
     for i, axis in enumerate(axes):
         x = _LEFT + (WIDTH - _LEFT - _RIGHT - 30) * i / (len(axes) - 1)
-        values = [values[axis] for _, values in rows if _known(values.get(axis))]
+        values = [row[axis] for _, row in rows if _known(row.get(axis))]
         at, low, high = _axis(values)
         places[axis] = (x, at)
         drawn.append(element("line", x1=x, x2=x, y1=_TOP + 12, y2=HEIGHT - _BOTTOM, class_="nbops-axis"))
@@ -147,9 +147,9 @@ def parallel_coordinates(rows: Sequence[tuple[str, Mapping[str, Any]]], axes: Se
             if high != low
             else _label(x, 0, "", "middle", 0)
         )
-    for i, (name, values) in enumerate(rows):
-        line = [(places[a][0], places[a][1](values[a])) for a in axes if _known(values.get(a))]
-        told = ", ".join(f"{a} {_said(values[a])}" for a in axes if _known(values.get(a)))
+    for i, (name, row) in enumerate(rows):
+        line = [(places[a][0], places[a][1](row[a])) for a in axes if _known(row.get(a))]
+        told = ", ".join(f"{a} {_said(row[a])}" for a in axes if _known(row.get(a)))
         drawn.append(
             element(
                 "polyline",

@@ -17,8 +17,8 @@ from nbops.core.errors import UsageError
 _HTML = """div span section h3 h4 p b code pre ul li table caption thead tbody tr th td details summary button input
 select option label form fieldset legend small"""
 _SVG = "svg g title path line polyline rect circle text"
-_ATTRIBUTES = """class role tabindex title type name value placeholder for id scope colspan open selected checked disabled
-min max step width height viewBox x y x1 y1 x2 y2 cx cy r rx d points fill stroke stroke-width stroke-dasharray
+_ATTRIBUTES = """class role tabindex title type name value placeholder for id scope colspan open selected checked
+disabled min max step width height viewBox x y x1 y1 x2 y2 cx cy r rx d points fill stroke stroke-width stroke-dasharray
 text-anchor transform opacity preserveAspectRatio"""
 HTML_TAGS = frozenset(_HTML.split())
 SVG_TAGS = frozenset(_SVG.split())

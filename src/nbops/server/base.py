@@ -46,7 +46,7 @@ class Handler(APIHandler):
     def initialize(self, context: Context) -> None:
         self.context = context
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler has it
         """Every route is refused to the unknown and to those whom the authorizer doesn't allow it."""
         await super().prepare()
         if self._finished:

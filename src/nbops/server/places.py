@@ -21,7 +21,7 @@ class Places:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._lock = threading.Lock()
-        self._open: dict[tuple[Path, Path], tuple[int | None, Workspace]] = {}
+        self._open: dict[tuple[str, str], tuple[int | None, Workspace]] = {}
 
     def file(self, contents_path: str) -> Path:
         """The file or folder of a contents path, whether it is there or not.
@@ -51,11 +51,12 @@ class Places:
         place = find(here if here.exists() else here.parent)
         toml = place.root / FILE
         stamp = toml.stat().st_mtime_ns if toml.is_file() else None
+        key = str(place.root), str(place.database)
         with self._lock:
-            known = self._open.get((place.root, place.database))
+            known = self._open.get(key)
             if known is None or known[0] != stamp:
                 known = stamp, open_workspace(place.root)
-                self._open[place.root, place.database] = known
+                self._open[key] = known
         return known[1] if identity is None else dataclasses.replace(known[1], identity=identity)
 
     def opened(self) -> list[Workspace]:

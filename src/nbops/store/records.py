@@ -150,6 +150,23 @@ def latest_metrics(reader: Reader, run_ids: list[str]) -> dict[str, dict[str, fl
     return found
 
 
+def curves(reader: Reader, run_id: str, *, most: int = 1000) -> dict[str, list[tuple[int | None, float]]]:
+    """{metric: its (step, value) pairs in the order of steps} of the metrics that were logged more than once. Of a
+    longer curve `most` points, evenly chosen, the last among them."""
+    found: dict[str, list[tuple[int | None, float]]] = {}
+    for row in reader.rows("SELECT key, step, value FROM metrics WHERE run = :run ORDER BY id", run=run_id):
+        value = float("nan") if row["value"] is None else row["value"]
+        found.setdefault(row["key"], []).append((row["step"], value))
+    thin = {}
+    for name, points in found.items():
+        if len(points) > 1:
+            points.sort(key=lambda p: p[0] if p[0] is not None else -1)
+            every = max((len(points) - 1) / (most - 1), 1.0)
+            chosen = sorted({min(round(i * every), len(points) - 1) for i in range(min(most, len(points)))})
+            thin[name] = [points[i] for i in chosen]
+    return thin
+
+
 def artifacts(reader: Reader, run_id: str, kind: str | None = None) -> list[Artifact]:
     rows = reader.rows("SELECT * FROM artifacts WHERE run = :run ORDER BY rowid", run=run_id)
     return [_artifact(r) for r in rows if kind is None or r["kind"] == kind]

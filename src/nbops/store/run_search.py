@@ -79,17 +79,17 @@ def search(
     where = made.sql(term) if term is not None else "1 = 1"
     total = reader.row(f"SELECT count(*) AS n FROM runs r WHERE {where}", **made.params)
     found = _sorted(reader, where, made.params, sort, descending, limit, offset)
-    ids = [row["id"] for row in found]
-    params, metrics = params_of(reader, ids), records.latest_metrics(reader, ids)
-    items = tuple(
-        Row(
-            run=shown(_light(row["body"])),
-            params=_chosen(params[row["id"]], "params", columns),
-            metrics=_chosen(metrics[row["id"]], "metrics", columns),
-        )
-        for row in found
+    return Page(items=_rows(reader, found, columns), total=int(total["n"]) if total else 0, limit=limit, offset=offset)
+
+
+def rows_of(reader: Reader, run_ids: Sequence[str]) -> tuple[Row, ...]:
+    """These runs, in this order."""
+    marks = {f"r{i}": run_id for i, run_id in enumerate(run_ids)}
+    names = ", ".join(":" + m for m in marks)
+    found = (
+        {r["id"]: r for r in reader.rows(f"SELECT id, body FROM runs WHERE id IN ({names})", **marks)} if marks else {}
     )
-    return Page(items=items, total=int(total["n"]) if total else 0, limit=limit, offset=offset)
+    return _rows(reader, [found[i] for i in run_ids if i in found], None)
 
 
 def columns(reader: Reader) -> dict[str, list[str]]:
@@ -111,6 +111,19 @@ def params_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, dict[str, Any
         ):
             found[row["run"]][row["key"]] = parse(row["value"])
     return found
+
+
+def _rows(reader: Reader, found: Sequence[Any], columns: Sequence[str] | None) -> tuple[Row, ...]:
+    ids = [row["id"] for row in found]
+    params, metrics = params_of(reader, ids), records.latest_metrics(reader, ids)
+    return tuple(
+        Row(
+            run=shown(_light(row["body"])),
+            params=_chosen(params[row["id"]], "params", columns),
+            metrics=_chosen(metrics[row["id"]], "metrics", columns),
+        )
+        for row in found
+    )
 
 
 def _distinct(reader: Reader, table: str) -> list[str]:

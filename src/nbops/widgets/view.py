@@ -21,7 +21,7 @@ _HERE = Path(__file__).parent
 _STYLE = (_HERE / "view.css").read_text(encoding="utf-8")
 
 
-class View(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget's base has no types
+class View(anywidget.AnyWidget):
     """A widget that shows what `draw()` returns.
 
     A part of the drawing with ``data_act="name"`` (and ``data_value``) calls the method ``on_name(value, form)`` when
@@ -62,7 +62,7 @@ class View(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget's base has n
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         drawn = self._drawn()
         self.tree = plain(drawn)
-        shown, metadata = super()._repr_mimebundle_()
+        shown, metadata = super()._repr_mimebundle_() or ({}, {})
         return {**shown, "text/html": static(drawn), "text/plain": repr(self)}, metadata
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from nbops.core.errors import UsageError
 from nbops.promotion.approval import approve, pending, reject
 from nbops.promotion.preview import preview
 from nbops.promotion.promote import promote
 from nbops.promotion.rollback import rollback
-from nbops.core.errors import UsageError
 from nbops.server.base import Handler
 from nbops.server.permissions import APPROVE, PROMOTE, ROLL_BACK
 from nbops.workspace import Workspace

@@ -12,7 +12,7 @@ from nbops.catalog.deletion import delete, restore
 from nbops.core.errors import UnknownNameError, UsageError
 from nbops.core.runs import Run
 from nbops.core.wire import to_json
-from nbops.pipeline.failures import log_of
+from nbops.pipeline.step_log import log_of
 from nbops.reproduction.side_by_side import side_by_side
 from nbops.server.base import Handler
 from nbops.server.permissions import DELETE, READ
