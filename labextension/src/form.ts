@@ -17,7 +17,7 @@ export function kindOf(parameter: IParameter): FieldKind {
   if (parameter.choices && parameter.choices.length > 0) {
     return 'choice';
   }
-  const type = parameter.type.replace(/\s*\|\s*None$/, '').toLowerCase();
+  const type = parameter.base ?? parameter.type.replace(/\s*\|\s*None$/, '').toLowerCase();
   return (
     ({ bool: 'boolean', int: 'integer', float: 'number' } as { [type: string]: FieldKind })[type] ?? 'text'
   );
@@ -26,6 +26,9 @@ export function kindOf(parameter: IParameter): FieldKind {
 export function read(parameters: readonly IParameter[], typed: Typed): IFormResult {
   const result: IFormResult = { params: {}, problems: {} };
   for (const parameter of parameters) {
+    if (parameter.secret) {
+      continue;
+    }
     const given = typed[parameter.name];
     if (given === undefined || given === '') {
       if (parameter.required) {

@@ -245,23 +245,34 @@ export interface IPromotionWish {
 
 export interface IGatesReport {
   results: IGateResult[];
-  would: 'promoted' | 'refused';
+  /** `pending`: it would wait for a second person. */
+  would: 'promoted' | 'pending' | 'refused';
   candidate: { [name: string]: Json };
 }
 
+/** A promotion that waits for a second person. */
 export interface IApproval {
   id: string;
   model: string;
-  version?: number | null;
-  deployment?: string | null;
-  results?: IGateResult[];
-  by?: string;
-  at?: string;
+  deployment: string | null;
+  alias: string;
+  candidate: string;
+  run: string | null;
+  results: IGateResult[];
+  by: string;
+  at: string;
 }
 
 export interface IParameter {
   name: string;
   type: string;
+  /** What values of the type are: int, float, bool, str, … */
+  base?: string;
+  /** The default as the notebook writes it. */
+  written?: string | null;
+  /** Its value is read from `env` where the notebook runs, and is never shown or sent. */
+  secret?: boolean;
+  env?: string | null;
   default: Json;
   help: string | null;
   choices?: Json[] | null;

@@ -118,12 +118,11 @@ function Approval(props: { model: ModelsModel; approval: IApproval; can: IStore[
   };
   return (
     <li>
-      <Text>{cut(approval.model, 60)}</Text>
-      {approval.version ? ` version ${approval.version}` : ''}{' '}
+      <Text>{cut(approval.model, 60)}</Text> to be {cut(approval.alias, 40)}{' '}
       <span className="nbops-quiet">
-        asked for by <bdi>{approval.by ?? 'unknown'}</bdi> {when(approval.at)}
+        asked for by <bdi>{cut(approval.by, 40)}</bdi> {when(approval.at)}
       </span>
-      {approval.results && <GatesReport results={approval.results} />}
+      <GatesReport results={approval.results} />
       <div className="nbops-row">
         <Button primary disabled={!can.approve} onClick={() => void decide(true)}>
           Approve …

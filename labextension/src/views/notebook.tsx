@@ -153,6 +153,13 @@ function Lineage(props: { model: NotebookModel }): JSX.Element {
   const { graph } = props.model;
   const desk = useDesk();
   const [selected, setSelected] = React.useState<string | null>(null);
+  if (props.model.graphError !== null) {
+    return (
+      <p className="nbops-Cell-error" role="alert">
+        <Text>{cut(props.model.graphError, 400)}</Text>
+      </p>
+    );
+  }
   if (graph === null || graph.nodes.length === 0) {
     return (
       <p className="nbops-quiet">Nothing is connected yet: run a tracked cell that reads or makes data.</p>

@@ -87,7 +87,10 @@ function Input(props: {
   onChange: (value: string | boolean | undefined) => void;
 }): JSX.Element {
   const { parameter, value, onChange } = props;
-  const usual = text(parameter.default);
+  if (parameter.secret) {
+    return <input className="nbops-Input" disabled value="" placeholder={`secret, from ${parameter.env ?? 'the environment'}`} />;
+  }
+  const usual = parameter.default === null ? (parameter.written ?? '') : text(parameter.default);
   const kind = kindOf(parameter);
   if (kind === 'boolean') {
     const checked = typeof value === 'boolean' ? value : parameter.default === true;

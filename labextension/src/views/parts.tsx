@@ -130,6 +130,8 @@ const TONES: { [kind: string]: string } = {
   in_progress: 'busy',
   running: 'busy',
   stopping: 'busy',
+  pending: 'busy',
+  skipped: 'plain',
   queued: 'busy'
 };
 

@@ -6,6 +6,12 @@ import type { IPromoting, ModelsModel } from '../model/modelsModel';
 import type { IGateResult, IStore } from '../nouns';
 import { Back, Button, Chip, Problem, Progress, Section, Text } from './parts';
 
+const VERDICTS = {
+  promoted: 'All gates are passed. Nothing has changed yet.',
+  pending: 'The gates are passed; a second person must approve. Nothing has changed yet.',
+  refused: 'The gates refuse this candidate. Nothing has changed.'
+};
+
 export function Promote(props: {
   model: ModelsModel;
   promoting: IPromoting;
@@ -22,9 +28,17 @@ export function Promote(props: {
       <article aria-label="Promotion">
         <Back to="Models" onClick={() => model.cancelPromotion()} />
         <h2 className="nbops-Title" role="status">
-          <Text>{cut(done.model, 60)}</Text> version {done.to_version} is {done.alias} now
+          {done.action === 'pending' ? (
+            <>
+              <Text>{cut(done.model, 60)}</Text> waits for a second person’s approval
+            </>
+          ) : (
+            <>
+              <Text>{cut(done.model, 60)}</Text> version {done.to_version} is {done.alias} now
+            </>
+          )}
         </h2>
-        {done.deployment && <p>Deployed as {cut(done.deployment, 60)}.</p>}
+        {done.deployment && done.action !== 'pending' && <p>Deployed as {cut(done.deployment, 60)}.</p>}
         <GatesReport results={results} />
       </article>
     );
@@ -100,14 +114,12 @@ export function Promote(props: {
       {results.length > 0 && <GatesReport results={results} />}
       {stage === 'checked' && report && (
         <>
-          <p className="nbops-Verdict" data-kind={report.would === 'promoted' ? 'good' : 'bad'} role="status">
-            {report.would === 'promoted'
-              ? 'All gates are passed. Nothing has changed yet.'
-              : 'The gates refuse this candidate. Nothing has changed.'}
+          <p className="nbops-Verdict" data-kind={report.would === 'refused' ? 'bad' : 'good'} role="status">
+            {VERDICTS[report.would]}
           </p>
-          {report.would === 'promoted' && (
+          {report.would !== 'refused' && (
             <Button primary onClick={() => void model.confirmPromotion()}>
-              Promote it
+              {report.would === 'pending' ? 'Ask for approval' : 'Promote it'}
             </Button>
           )}
         </>
