@@ -3,7 +3,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import type * as nouns from './nouns';
-import type { Json } from './wire';
+import { encode, type Json } from './wire';
 
 /** What the server said went wrong: the domain's own sentence. */
 export class ApiError extends Error {
@@ -112,7 +112,7 @@ export class Api {
   }
 
   private post<T>(route: string, body: object): Promise<T> {
-    return this.send<T>(this.url(route), { method: 'POST', body: JSON.stringify(body) });
+    return this.send<T>(this.url(route), { method: 'POST', body: JSON.stringify(encode(body as Json)) });
   }
 
   private async send<T>(url: string, init: RequestInit): Promise<T> {

@@ -43,12 +43,11 @@ export function addCommands(commands: CommandRegistry, around: ISurroundings): v
   });
 
   commands.addCommand(COMMANDS.track, {
-    label: 'Track',
+    label: () => (current() === 'auto' ? 'Tracking' : 'Track'),
     caption: () =>
       current() === 'auto'
         ? 'nbops tracks every cell; click to track only those marked %%track'
         : 'Track every cell with nbops',
-    icon: logo,
     isEnabled: () => kernel() !== null && notebooks?.currentWidget?.model?.defaultKernelLanguage === 'python',
     isToggled: () => current() === 'auto',
     isToggleable: true,

@@ -4,8 +4,9 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { INotebookTracker } from '@jupyterlab/notebook';
-import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { type IRenderMimeRegistry, MimeModel } from '@jupyterlab/rendermime';
 import type { View } from './model/panelModel';
+import { attached } from './views/attached';
 import type { IDesk } from './views/desk';
 
 export function labDesk(
@@ -17,6 +18,7 @@ export function labDesk(
 ): IDesk {
   return {
     rendermime,
+    markdown: rendermime && ((text, node) => drawMarkdown(rendermime, text, node)),
     show,
     openFile: path => {
       if (documents) {
@@ -47,4 +49,12 @@ export function labDesk(
       return answer.button.accept ? (answer.value ?? '') : null;
     }
   };
+}
+
+/** Untrusted: the renderer sanitizes, and runs no script. */
+function drawMarkdown(rendermime: IRenderMimeRegistry, text: string, node: HTMLElement): () => void {
+  const renderer = rendermime.createRenderer('text/markdown');
+  const takeAway = attached(renderer, node);
+  void renderer.renderModel(new MimeModel({ trusted: false, data: { 'text/markdown': text } }));
+  return takeAway;
 }

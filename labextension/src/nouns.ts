@@ -135,7 +135,8 @@ export type Badge = 'stale' | 'out of order' | 'edited' | 'leaky' | 'failed' | '
 /** Data a cell read or wrote. */
 export interface IDataUse {
   name: string;
-  fingerprint: { kind: string; digest: string | null; shape: number[]; reason: string | null };
+  fingerprint?: { kind: string; digest: string | null; shape: number[]; reason: string | null };
+  shape?: number[];
 }
 
 export interface ICell {
@@ -144,6 +145,8 @@ export interface ICell {
   run: string;
   seq: number;
   execution_count: number | null;
+  /** What it was tracked as, where it has a name. */
+  source_name?: string | null;
   status: string;
   error?: string | null;
   seconds: number;
@@ -242,28 +245,41 @@ export interface IPromotionWish {
 
 export interface IGatesReport {
   results: IGateResult[];
-  would: 'promoted' | 'refused';
+  /** `pending`: it would wait for a second person. */
+  would: 'promoted' | 'pending' | 'refused';
   candidate: { [name: string]: Json };
 }
 
+/** A promotion that waits for a second person. */
 export interface IApproval {
   id: string;
   model: string;
-  version?: number | null;
-  deployment?: string | null;
-  results?: IGateResult[];
-  by?: string;
-  at?: string;
+  deployment: string | null;
+  alias: string;
+  candidate: string;
+  run: string | null;
+  results: IGateResult[];
+  by: string;
+  at: string;
 }
 
 export interface IParameter {
   name: string;
   type: string;
+  /** What values of the type are: int, float, bool, str, … */
+  base?: string;
+  /** The default as the notebook writes it. */
+  written?: string | null;
+  /** Its value is read from `env` where the notebook runs, and is never shown or sent. */
+  secret?: boolean;
+  env?: string | null;
   default: Json;
   help: string | null;
   choices?: Json[] | null;
   min?: number | null;
   max?: number | null;
+  /** As said to people: "≥ 0, < 1". */
+  bounds?: string;
   required: boolean;
   steps?: string[];
 }
@@ -374,6 +390,8 @@ export interface IDecisionRow {
 
 export interface IDashboard {
   deployment: IDeployment;
+  /** The metric that decides at the gates. */
+  metric?: string | null;
   serving: number | null;
   performance: IPerformance[];
   waiting: string[];

@@ -24,6 +24,20 @@ export function num(value: Num | null | undefined): number {
   return text in UNUSUAL ? UNUSUAL[text]! : text === '' ? NaN : Number(text);
 }
 
+/** A value as the server reads it: text that would be taken for a tagged one is marked as text. */
+export function encode(value: Json): Json {
+  if (typeof value === 'string') {
+    return /^[ifs]:/.test(value) ? `s:${value}` : value;
+  }
+  if (Array.isArray(value)) {
+    return value.map(encode);
+  }
+  if (value !== null && typeof value === 'object') {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, encode(item)]));
+  }
+  return value;
+}
+
 /** A canonically encoded value as it was. Integers beyond 2**53 stay text: their digits are what is shown. */
 export function decode(value: Json): Json {
   if (typeof value === 'string') {

@@ -16,7 +16,7 @@ import { asApiError } from './viewModel';
 import type { ApiError } from '../api';
 
 export const STORE_EVENTS = 'https://nbops.dev/events/store';
-const BATCH = 500;
+const BATCH = 500; // the server gives at most 1,000 at once
 
 export class Feed implements IDisposable {
   private seq: number | null = null;
@@ -99,7 +99,8 @@ export class Feed implements IDisposable {
       } else if (events.length > 0) {
         this.seq = events[events.length - 1]!.seq;
         this._changed.emit(events.length >= BATCH ? null : events);
-        if (this.seq < found.seq) {
+        if (events.length >= BATCH) {
+          // There may be more than one answer carries.
           this.nudge();
         }
       }

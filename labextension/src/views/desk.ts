@@ -7,6 +7,8 @@ import type { View } from '../model/panelModel';
 export interface IDesk {
   /** Renders charts through Lab's own Vega; null where there is none. */
   rendermime: IRenderMimeRegistry | null;
+  /** Draw Markdown, sanitized, into a node; returns how to take it away again. Null where Lab has no renderer. */
+  markdown: ((text: string, node: HTMLElement) => () => void) | null;
   /** Open a file of the server's root. */
   openFile(path: string): void;
   /** Scroll the notebook in front to a cell, and make it active. */
@@ -20,6 +22,7 @@ export interface IDesk {
 
 export const Desk = React.createContext<IDesk>({
   rendermime: null,
+  markdown: null,
   openFile: () => undefined,
   showCell: () => undefined,
   confirm: async () => false,

@@ -5,7 +5,7 @@ import { VIEWS, type PanelModel, type View } from '../model/panelModel';
 import { ModelsView } from './models';
 import { MonitoringView } from './monitoring';
 import { NotebookView } from './notebook';
-import { Button, Problem, Text, useModel } from './parts';
+import { Button, Guard, Problem, Text, useModel } from './parts';
 import { PipelinesView } from './pipelines';
 import { RunsView } from './runs';
 import { SchedulesView } from './schedules';
@@ -25,7 +25,7 @@ export function Panel(props: { model: PanelModel }): JSX.Element {
         tabIndex={0}
         data-view={model.view}
       >
-        {drawn(model)}
+        <Guard key={model.view}>{drawn(model)}</Guard>
       </div>
     </div>
   );

@@ -130,6 +130,8 @@ const TONES: { [kind: string]: string } = {
   in_progress: 'busy',
   running: 'busy',
   stopping: 'busy',
+  pending: 'busy',
+  skipped: 'plain',
   queued: 'busy'
 };
 
@@ -191,4 +193,25 @@ export function Frame(props: { model: ViewModel; children: () => React.ReactNode
       {!model.loaded && model.loading ? <Progress label="Loading" /> : props.children()}
     </>
   );
+}
+
+/** A view that can't be drawn says so; the others go on. */
+export class Guard extends React.Component<{ children: React.ReactNode }, { error: Error | null }> {
+  override state: { error: Error | null } = { error: null };
+
+  static getDerivedStateFromError(error: Error): { error: Error } {
+    return { error };
+  }
+
+  override render(): React.ReactNode {
+    if (this.state.error === null) {
+      return this.props.children;
+    }
+    return (
+      <div className="nbops-Problem" role="alert">
+        <p>This view could not be drawn: {String(this.state.error.message).slice(0, 300)}</p>
+        <Button onClick={() => this.setState({ error: null })}>Try again</Button>
+      </div>
+    );
+  }
 }
