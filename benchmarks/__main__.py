@@ -26,6 +26,7 @@ NAMES = (
     "fingerprint_throughput",
     "drift_speed",
     "degradation_threshold",
+    "pipeline_cached",
 )
 PACKAGES = ("nbops", "ipython", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "blake3", "joblib")
 

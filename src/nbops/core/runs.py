@@ -20,6 +20,7 @@ class RunKind(StrEnum):
     BLOCK = "block"  # one execution of a cell marked %%track NAME, or of `with nbops.track("NAME")`
     STEP = "step"  # one notebook executed by papermill
     PIPELINE = "pipeline"  # several steps
+    SWEEP = "sweep"  # one notebook for many points of its parameters
     SCORE = "score"  # a deployment applied to data
     CHECK = "check"  # a look at data or a deployment: drift, contract, performance
 
