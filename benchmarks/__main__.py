@@ -27,6 +27,7 @@ NAMES = (
     "drift_speed",
     "degradation_threshold",
     "lineage_walk",
+    "pipeline_cached",
 )
 PACKAGES = ("nbops", "ipython", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "blake3", "joblib")
 

@@ -23,6 +23,7 @@ _PUBLIC = {
     "output": "nbops.pipeline.handover",
     "param": "nbops.notebook.param_call",
     "set_tag": "nbops.capture.api",
+    "should_prune": "nbops.pipeline.tuning",
     "skip": "nbops.pipeline.early_exit",
     "track": "nbops.capture.api",
 }
@@ -98,4 +99,5 @@ if TYPE_CHECKING:
     from nbops.pipeline.early_exit import skip as skip
     from nbops.pipeline.handover import input as input
     from nbops.pipeline.handover import output as output
+    from nbops.pipeline.tuning import should_prune as should_prune
     from nbops.registry.loading import load_model as load_model

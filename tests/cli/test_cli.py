@@ -21,6 +21,7 @@ COMMANDS = {
     "run": set(),
     "params": set(),
     "pipeline": {"list", "run", "show", "status", "infer", "split"},
+    "sweep": set(),
     "runs": {"list", "show", "diff", "delete", "restore"},
     "lineage": set(),
     "stale": set(),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from nbops.cli import automation, data, deployments, lineage, models, pipelines, project, reproduce, runs
+from nbops.cli import automation, data, deployments, lineage, models, pipelines, project, reproduce, runs, sweeps
 from nbops.cli.program import main, section
 
 section("Begin", project.init, project.demo, project.doctor, project.verify)
-section("Record and run", runs.run, runs.params, pipelines.pipeline, runs.runs)
+section("Record and run", runs.run, runs.params, pipelines.pipeline, sweeps.sweep, runs.runs)
 section(
     "Understand",
     lineage.lineage,

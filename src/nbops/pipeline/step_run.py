@@ -31,6 +31,9 @@ RUN_LEVEL = -1
 SKIPPED = "skipped"
 """Under this word a run's detail keeps the reason that :func:`nbops.skip` gave."""
 
+PRUNED = "pruned"
+"""Under this word, the step at which a sweep would have given the trial up."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
