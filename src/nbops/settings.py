@@ -153,6 +153,42 @@ class DeploymentSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduleSettings:
+    """``[schedules.NAME]``: exactly one of `cron` (with `tz`), `every` ("15m"), `on_data` (a glob or data:/NAME),
+    `on_drift`, `on_degradation` (a deployment); and of `pipeline`, `notebook`. `pin`: run the notebooks as they were
+    when it was made. `missed`: once, skip or all; `overlap`: skip, queue or cancel-old. `keep`: of how many runs the
+    executed notebooks stay. `on_failure`, `on_success`: whom to tell (``https://…``, ``mailto:…``, ``exec:…``)."""
+
+    cron: str | None = None
+    tz: str = "UTC"
+    every: str | None = None
+    on_data: str | None = None
+    on_drift: str | None = None
+    on_degradation: str | None = None
+    pipeline: str | None = None
+    notebook: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    pin: bool = False
+    missed: str = "once"
+    overlap: str = "skip"
+    retries: int = 0
+    backoff: str = "1m"
+    timeout: str | None = None
+    keep: int | None = None
+    on_failure: tuple[str, ...] = ()
+    on_success: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotifySettings:
+    """``[notify]``: the mail server of ``mailto:``, as ``smtp://USER@HOST:PORT`` (or ``smtps://``; the password comes
+    from the environment variable NBOPS_SMTP_PASSWORD), and who the mail is from."""
+
+    smtp: str = "smtp://localhost:25"
+    sender: str = "nbops@localhost"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The whole file. ``[roles]``: who may speak for a role, by identity: ``owner = ["ann", "bob"]``."""
 
@@ -161,6 +197,8 @@ class Settings:
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     deployments: Mapping[str, DeploymentSettings] = field(default_factory=dict)
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
     def deployment(self, name: str) -> DeploymentSettings:
         """The wishes for a deployment; the defaults if nbops.toml doesn't speak of it."""
