@@ -10,6 +10,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from nbops.capture.instruments.code_swap import Swaps, plain_function
@@ -95,7 +96,7 @@ class Results:
         uses = []
         for number, fit in enumerate(fits, 1):
             name = names.get(id(fit.results), fit.type.rpartition(".")[2])
-            watch.attempt("a fit's coefficients", lambda fit=fit, name=name, n=number: _keep(watch, fit, name, n))
+            watch.attempt("a fit's coefficients", partial(_keep, watch, fit, name, number))
             uses.append(
                 ModelUse(
                     name=name,
