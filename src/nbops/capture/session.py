@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from nbops.capture.observation import Observations, Scope
 from nbops.capture.session_runs import block_ended, block_run, redacted, session_run
 from nbops.core.canonical import canonical, digest
 from nbops.core.redaction import redact_text
-from nbops.core.runs import Artifact, CellRecord, DataUse, Run, RunKind, RunStatus
+from nbops.core.runs import Artifact, CellRecord, DataUse, Metric, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
 from nbops.notebook.embedded import fitted, payload_of
 from nbops.notebook.names import literals, names
@@ -93,6 +93,7 @@ class Session:
         self.off = False
         self.failures = 0
         self.untracked = CellStart(source="")  # what runs while no tracked cell does
+        self.listeners: list[Callable[[Metric], None]] = []  # told of each value that log_metric takes
         self.loose: OpenCell | None = None  # takes what is logged meanwhile
         self._open: OpenCell | None = None
         self._pid = os.getpid()

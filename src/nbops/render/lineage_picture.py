@@ -172,7 +172,7 @@ def _drawn(box: _Box, x: float, y: float, *, bold: bool) -> str:
         f'<rect x="{x + 4:g}" y="{y + 4:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="{radius}" fill={fill}{stroke}/>'
     )  # fmt: skip
     return (
-        f"<g><title>{escape(box.title)}</title>{behind}"
+        f"<g data-value={quoteattr(node.id)}><title>{escape(box.title)}</title>{behind}"
         f'<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="{radius}" fill={fill}{stroke}/>'
         f'<text x="{x + 12:g}" y="{y + 21:g}" fill="#212121">{escape(_cut(box.label, _LETTERS))}</text></g>'
     )
