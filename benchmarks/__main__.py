@@ -24,6 +24,7 @@ NAMES = (
     "tracked_cell",
     "process_start",
     "fingerprint_throughput",
+    "kept_content",
     "drift_speed",
     "degradation_threshold",
     "lineage_walk",
