@@ -68,7 +68,8 @@ def check(ws: Workspace, run_id: str) -> tuple[Finding, ...]:
     judged = {
         (m.digest, m.evaluation): m for e in past.executions for m in e.record.models if m.evaluation and m.digest
     }
-    found = [finding for use in judged.values() for finding in _of(ws, past, use)]
+    samples = {digest: _judged(ws, digest) for digest in {use.evaluation or "" for use in judged.values()}}
+    found = [f for use in judged.values() for f in _of(ws, past, use, samples[use.evaluation or ""])]
     newest = {use.evaluation: use for use in judged.values()}  # of a set of rows it is said once
     return (*found, *(finding for use in newest.values() for finding in _selections(ws, past, use)))
 
@@ -79,11 +80,10 @@ def check_model(ws: Workspace, use: ModelUse) -> tuple[Finding, ...]:
     if not made:
         return (_unknown(use, "it isn't recorded where the model was made"),)
     past = history(ws, made[-1][0])
-    return (*_of(ws, past, use), *_selections(ws, past, use))
+    return (*_of(ws, past, use, _judged(ws, use.evaluation)), *_selections(ws, past, use))
 
 
-def _of(ws: Workspace, past: History, use: ModelUse) -> Iterator[Finding]:
-    judged = _judged(ws, use)
+def _of(ws: Workspace, past: History, use: ModelUse, judged: RowSample | None) -> Iterator[Finding]:
     if judged is None:
         yield _unknown(use, "the rows it was judged on were not kept")
         return
@@ -92,16 +92,16 @@ def _of(ws: Workspace, past: History, use: ModelUse) -> Iterator[Finding]:
     yield from _before_split(ws, past, use, trained, judged)
 
 
-def _judged(ws: Workspace, use: ModelUse) -> RowSample | None:
-    """The kept rows that a model was judged on: the inputs, then the target."""
+def _judged(ws: Workspace, evaluation: str | None) -> RowSample | None:
+    """The kept rows that models were judged on: the inputs, then the target."""
     import pandas as pd
 
     from nbops.fingerprints.rows import sample_rows
 
-    if use.evaluation is None:
+    if not evaluation:
         return None
     try:
-        table = pd.read_parquet(ws.artifacts.verified(use.evaluation))
+        table = pd.read_parquet(ws.artifacts.verified(evaluation))
         return sample_rows(table, target=True) if table.shape[1] > 1 and len(table) else None
     except (NbopsError, NotHashableHonestly, ValueError, OSError):
         return None
