@@ -30,6 +30,13 @@ MANY = 20
 """Models judged on the same rows from which on the best of them is better by selection."""
 
 
+LEARN_NOTHING = frozenset(
+    {"FunctionTransformer", "Normalizer", "Binarizer", "PolynomialFeatures", "HashingVectorizer", "FeatureHasher"}
+    | {"AdditiveChi2Sampler", "PatchExtractor"}
+)
+"""Transformers of scikit-learn that take nothing from the rows they are fitted on but how many columns there are."""
+
+
 class LeakKind(StrEnum):
     SHARED = "shared rows"
     NONE = "no shared row"
@@ -163,7 +170,7 @@ def _before_split(
     }
     for execution in past.executions:
         for other in execution.record.models:
-            if other.signature is not None or other.digest == use.digest:
+            if other.signature is not None or other.type.rpartition(".")[2] in LEARN_NOTHING:
                 continue
             said = f"{other.name!r} ({other.type.rpartition('.')[2]})"
             advice = "split first, then fit it on the training rows (in a pipeline)"
