@@ -55,6 +55,11 @@ def profile(ws: Workspace, asked: str) -> DataProfile:
     return DataProfile(version=version, rows=found.rows, columns=tuple(_values(c) for c in found.columns), how=how)
 
 
+def whole_profile(ws: Workspace, asked: str) -> Profile:
+    """The profile itself, as distributions are compared by it. Raises as :func:`profile` does."""
+    return _profile(ws, asked)[1]
+
+
 def _profile(ws: Workspace, asked: str) -> tuple[DataVersion, Profile, str]:
     catalogue = Catalogue(ws)
     version = catalogue.find(asked)

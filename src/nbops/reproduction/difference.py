@@ -6,11 +6,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from nbops.catalog.table import whole_profile
 from nbops.core.deployments import Severity
 from nbops.core.difference import Change, Difference
-from nbops.core.errors import CorruptArtifactError, UnknownNameError
+from nbops.core.errors import CorruptArtifactError, NbopsError, UnknownNameError
 from nbops.core.fingerprint import Fingerprint
 from nbops.core.runs import CellRecord, ModelUse, Run, RunKind
 from nbops.monitor.severity import compare
@@ -19,6 +21,10 @@ from nbops.reproduction.cells import recorded, source_text
 from nbops.reproduction.named import named
 from nbops.store import records, runs
 from nbops.workspace import Workspace
+
+_TABLES = (".csv", ".tsv", ".parquet", ".pq")
+_MOST_BYTES = 100_000_000  # of a file that is read again to be compared
+_MOST_FILES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +58,8 @@ def difference(ws: Workspace, a: str, b: str) -> Difference:
     -------
     Difference
         Data is told by its digests: which columns and how many rows; distributions are compared where both runs kept
-        a profile of a model's training data; code as unified diffs of the cells' kept (redacted) text.
+        a profile of a model's training data, and of files whose content is kept; code as unified diffs of the cells'
+        kept (redacted) text.
 
     Raises
     ------
@@ -130,18 +137,10 @@ def _rows(x: Fingerprint, y: Fingerprint) -> str:
 
 
 def _distributions(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterator[Change]:
-    """Where what a model of the same name was trained on has moved, column by column, as drift is judged."""
-    here, there = _profiled(mine), _profiled(theirs)
+    """Where what a model of the same name was trained on has moved, and files whose content is kept; column by column,
+    as drift is judged."""
     said: set[str] = set()
-    for name, use in here.items():
-        other = there.get(name)
-        if other is None or use.profile == other.profile:
-            continue
-        try:
-            before, after = (Profile.from_bytes(ws.artifacts.read_bytes(u.profile or "")) for u in (use, other))
-        except (UnknownNameError, CorruptArtifactError) as error:
-            notes.append(f"the training data of {name} could not be compared: {error}")
-            continue
+    for name, before, after in (*_trainings(ws, mine, theirs, notes), *_files(ws, mine, theirs, notes)):
         found = compare(before, after)
         for column in found:
             if column.severity in (Severity.WARN, Severity.ALERT) and column.why not in said:
@@ -154,6 +153,38 @@ def _distributions(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) 
         if any(c.severity is Severity.UNKNOWN for c in found) and not any("too few" in n for n in notes):
             unknown = [c.column for c in found if c.severity is Severity.UNKNOWN]
             notes.append(f"distributions not judged ({name}): {', '.join(unknown[:5])}{' …' * (len(unknown) > 5)}")
+
+
+def _trainings(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterator[tuple[str, Profile, Profile]]:
+    here, there = _profiled(mine), _profiled(theirs)
+    for name, use in here.items():
+        other = there.get(name)
+        if other is None or use.profile == other.profile:
+            continue
+        try:
+            before, after = (Profile.from_bytes(ws.artifacts.read_bytes(u.profile or "")) for u in (use, other))
+        except (UnknownNameError, CorruptArtifactError) as error:
+            notes.append(f"the training data of {name} could not be compared: {error}")
+            continue
+        yield name, before, after
+
+
+def _files(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterator[tuple[str, Profile, Profile]]:
+    """Tables that both read from a file of the same name, with other content."""
+    here, there = ({f.path: f for r in side.records for f in r.files if f.mode == "read"} for side in (mine, theirs))
+    changed = [
+        path
+        for path, file in here.items()
+        if path in there and file.digest and there[path].digest and file.digest != there[path].digest
+        if Path(path).suffix.lower() in _TABLES and max(file.size or 0, there[path].size or 0) <= _MOST_BYTES
+    ]
+    for path in changed[:_MOST_FILES]:
+        try:
+            before, after = (whole_profile(ws, side[path].digest or "") for side in (here, there))
+        except (NbopsError, ValueError, OSError):
+            notes.append(f"the distributions of {path} could not be compared: its content is not kept, or is no table")
+            continue
+        yield path, before, after
 
 
 def _profiled(side: _Side) -> dict[str, ModelUse]:
