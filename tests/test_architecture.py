@@ -30,7 +30,7 @@ FLOOR = {package: floor for floor, packages in FLOORS.items() for package in pac
 BETWEEN = ["settings", "workspace"]  # these two stand one on the other
 STANDARD_ONLY = {"core"}
 FRAMEWORKS = {
-    "IPython": {"ipython", "notebook"},  # notebook.syntax asks IPython what its own magics mean
+    "IPython": {"ipython", "widgets", "notebook"},  # notebook.syntax asks IPython what its own magics mean
     "tornado": {"server"},
     "click": {"cli"},
     "jupyter_server": {"server"},

@@ -145,9 +145,9 @@ def test_dead_cells_out_of_order_seeds_and_unseen_changes(book: Book) -> None:
 
 def test_a_change_that_no_text_shows_keeps_every_cell_between(book: Book) -> None:
     cells = {
-        "make": "import numpy as np\na = np.zeros(3)\nhidden = {}\nhidden['a'] = a",
+        "make": "import numpy as np\na = np.zeros(3)\nhidden = iter([a])",
         "unrelated": "q = np.ones(2)",
-        "sly": "for value in hidden.values():\n    value += 1",
+        "sly": "for value in hidden:\n    value += 1\ndel value",
         "use": "b = a + 1",
     }
     run_cells(book, cells)

@@ -44,6 +44,7 @@ class CellHooks:
         self._parent: tuple[str, int] = ("", 0)
         self._clear: PendingClear | None = None
         self._problem: str | None = None
+        self._found: Path | None = None  # the notebook, by its cells
 
     def pre_run_cell(self, info: Any) -> None:
         parent = self._message(), threading.get_ident()
@@ -158,9 +159,15 @@ class CellHooks:
             show(self.shell, done, form, marked=track_line(info.raw_cell) is not None)
 
     def _notebook(self) -> Path | None:
-        from nbops.capture.identity import notebook_path
+        from nbops.capture.identity import by_cells, notebook_path
 
-        return notebook_path(namespace=self.shell.user_ns)
+        said = notebook_path(namespace=self.shell.user_ns)
+        if said is not None or getattr(self.shell, "kernel", None) is None:
+            return said
+        if self._found is None and self._info is not None:  # nobody says it: by what has run so far
+            texts = [*self.shell.history_manager.input_hist_raw[1:-1], self._info.raw_cell]
+            self._found = by_cells(self._folder, self._info.cell_id, texts)
+        return self._found
 
     def _message(self) -> str:
         """The id of the message that this cell came with; empty where there are no messages (a terminal)."""
