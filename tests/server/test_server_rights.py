@@ -29,7 +29,9 @@ def test_every_method_says_what_it_needs_and_reads_only_read() -> None:
             own = any(method in cls.__dict__ for cls in handler.__mro__[: handler.__mro__.index(Handler)])
             assert own == (method.upper() in handler.needs), (route, method)
         assert handler.needs.get("GET", READ) == READ
-        assert all(needed != READ for method, needed in handler.needs.items() if method != "GET" and "check" not in route)
+        assert all(
+            needed != READ for method, needed in handler.needs.items() if method != "GET" and "check" not in route
+        )
 
 
 @pytest.mark.parametrize(("route", "method"), METHODS)
@@ -88,7 +90,10 @@ def test_the_description_has_every_route_and_no_other(server: Any) -> None:
 
     said = yaml.safe_load(server.ask("openapi.yaml").content)
     described = {
-        (path.lstrip("/"), method.upper()) for path, item in said["paths"].items() for method in item if method != "parameters"
+        (path.lstrip("/"), method.upper())
+        for path, item in said["paths"].items()
+        for method in item
+        if method != "parameters"
     }
     assert described == set(METHODS)
     for route, method in METHODS:
