@@ -56,9 +56,7 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     """Where the Jupyter server finds the routes that the front end speaks to."""
-    from importlib.util import find_spec
-
-    return [{"module": "nbops.server"}] if find_spec("nbops.server") else []
+    return [{"module": "nbops.server"}]
 
 
 def load_ipython_extension(shell: Any) -> None:

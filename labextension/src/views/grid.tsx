@@ -34,6 +34,8 @@ export function Grid<T>(props: {
   onSight(first: number, last: number): void;
   sort: string;
   descending: boolean;
+  /** Which rows these are: with others the table begins at its top again. */
+  of: string;
   onSort(column: string): void;
   isSelected(row: T): boolean;
   onToggle(row: T): void;
@@ -56,6 +58,12 @@ export function Grid<T>(props: {
     observer.observe(node);
     return () => observer.disconnect();
   }, []);
+  const order = `${props.sort} ${props.descending} ${props.of}`;
+  React.useEffect(() => {
+    body.current!.scrollTop = 0;
+    setTop(0);
+    setActive(0);
+  }, [order]);
   React.useEffect(() => {
     if (rows > 0) {
       onSight(first, last);

@@ -84,7 +84,9 @@ function Row(props: { row: IModelRow; onOpen: () => void }): JSX.Element {
       <td>
         <Aliases aliases={row.aliases} />
       </td>
-      <td>{newest ? `${lastName(newest.type)}, ${when(newest.created_at)}` : '–'}</td>
+      <td className="nbops-anywhere">
+        {newest ? `${lastName(newest.type)}, ${when(newest.created_at)}` : '–'}
+      </td>
     </tr>
   );
 }
@@ -173,22 +175,11 @@ function OneModel(props: IProps & { opened: IModel }): JSX.Element {
         </div>
       ))}
       <Section title="Versions">
-        <table className="nbops-Table">
-          <thead>
-            <tr>
-              <th scope="col">version</th>
-              <th scope="col">type</th>
-              <th scope="col">metrics</th>
-              <th scope="col">made</th>
-              <th scope="col" aria-label="card" />
-            </tr>
-          </thead>
-          <tbody>
-            {[...opened.versions].reverse().map(version => (
-              <Version key={version.number} model={model} opened={opened} version={version} />
-            ))}
-          </tbody>
-        </table>
+        <ul className="nbops-List">
+          {[...opened.versions].reverse().map(version => (
+            <Version key={version.number} model={model} opened={opened} version={version} />
+          ))}
+        </ul>
       </Section>
       <OnADay model={model} aliases={Object.keys(opened.aliases)} />
       <Section title="History">
@@ -201,39 +192,24 @@ function OneModel(props: IProps & { opened: IModel }): JSX.Element {
 function Version(props: { model: ModelsModel; opened: IModel; version: IVersion }): JSX.Element {
   const { model, opened, version } = props;
   const open = model.card?.version === version.number;
+  const metrics = Object.entries(version.metrics).map(([name, v]) => `${cut(name, 40)} ${number(v)}`);
   return (
-    <>
-      <tr>
-        <th scope="row">
-          {version.number} <Aliases aliases={opened.aliases} version={version.number} />
-        </th>
-        <td title={version.type}>{cut(lastName(version.type), 40)}</td>
-        <td>
-          {Object.entries(version.metrics)
-            .slice(0, 3)
-            .map(([name, v]) => `${cut(name, 30)} ${number(v)}`)
-            .join(', ')}
-        </td>
-        <td>
-          {when(version.created_at)}{' '}
-          <span className="nbops-quiet">
-            by <bdi>{cut(version.created_by, 30)}</bdi>
-          </span>
-        </td>
-        <td>
-          <Button pressed={open} onClick={() => void model.showCard(version.number)}>
-            Card
-          </Button>
-        </td>
-      </tr>
-      {open && model.card && (
-        <tr>
-          <td colSpan={5}>
-            <Card markdown={model.card.card.markdown} />
-          </td>
-        </tr>
-      )}
-    </>
+    <li aria-label={`Version ${version.number}`}>
+      <span className="nbops-row">
+        <b>version {version.number}</b>
+        <Aliases aliases={opened.aliases} version={version.number} />
+        <span title={version.type}>{cut(lastName(version.type), 50)}</span>
+        <Button pressed={open} onClick={() => void model.showCard(version.number)}>
+          Card
+        </Button>
+      </span>
+      <span className="nbops-quiet">
+        <bdi>{metrics.slice(0, 4).join(' · ')}</bdi>
+        {metrics.length > 0 && ' · '}
+        made {when(version.created_at)} by <bdi>{cut(version.created_by, 30)}</bdi>
+      </span>
+      {open && model.card && <Card markdown={model.card.card.markdown} />}
+    </li>
   );
 }
 

@@ -63,7 +63,7 @@ function Cell(props: { cell: ICell; active: boolean }): JSX.Element {
   const { cell, active } = props;
   const desk = useDesk();
   const place = cell.index === null ? 'not in the notebook any more' : `cell ${cell.index + 1}`;
-  const title = cell.source_name ?? place;
+  const title = cell.source_name ? `${cell.source_name} · ${place}` : place;
   return (
     <li className="nbops-Cell" data-status={cell.status} aria-current={active ? 'true' : undefined}>
       <button

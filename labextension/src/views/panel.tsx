@@ -57,10 +57,10 @@ function Header(props: { model: PanelModel }): JSX.Element {
           <span className="nbops-quiet">looking for the store …</span>
         ) : (
           <>
-            <Text className="nbops-Header-path" title={store.store}>
-              {store.store}
-            </Text>
-            <span className="nbops-quiet">
+            <span className="nbops-Header-path">
+              <Text title={store.store}>{store.store}</Text>
+            </span>
+            <span className="nbops-quiet nbops-Header-why" title={store.why}>
               {store.exists ? '' : 'nothing recorded yet · '}
               <bdi>{store.why}</bdi>
             </span>

@@ -88,7 +88,14 @@ function Input(props: {
 }): JSX.Element {
   const { parameter, value, onChange } = props;
   if (parameter.secret) {
-    return <input className="nbops-Input" disabled value="" placeholder={`secret, from ${parameter.env ?? 'the environment'}`} />;
+    return (
+      <input
+        className="nbops-Input"
+        disabled
+        value=""
+        placeholder={`secret, from ${parameter.env ?? 'the environment'}`}
+      />
+    );
   }
   const usual = parameter.default === null ? (parameter.written ?? '') : text(parameter.default);
   const kind = kindOf(parameter);

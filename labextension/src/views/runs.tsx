@@ -154,6 +154,7 @@ function Table(props: { model: RunsModel }): JSX.Element {
       onSight={(first, last) => model.need(first, last)}
       sort={model.sort}
       descending={model.descending}
+      of={model.filter}
       onSort={column => void model.setSort(column)}
       isSelected={row => model.selected.has(row.run.id)}
       onToggle={row => model.toggle(row.run.id)}
