@@ -155,7 +155,7 @@ class _Worker:
         self.attempt: Attempt | None = None
         variables = {
             "NBOPS_HOME": str(ws.home),
-            "NBOPS_STORE": str(ws.store.path),
+            "NBOPS_STORE": ws.store.location,
             "NBOPS_ARTIFACTS": str(ws.artifacts.root),
             "NBOPS_IDENTITY": ws.identity,
         }

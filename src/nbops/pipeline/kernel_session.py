@@ -21,6 +21,7 @@ from nbops import __version__
 from nbops.core.errors import ExecutionError
 from nbops.core.redaction import redact_text, without_hidden
 from nbops.notebook import files
+from nbops.pipeline.output_limit import OutputLimit
 from nbops.pipeline.step_run import StepContext
 
 EXTENSION = "--IPKernelApp.extra_extensions=nbops"
@@ -48,6 +49,7 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         self._current: Any = None
         self._began = self._free_at = time.monotonic()
         self._open = False
+        self.output_limit = OutputLimit()
         self.stderr: IO[bytes] | None = None
         self.session: Any = None  # of the messages to the kernel
 
@@ -108,6 +110,11 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
     """Papermill's client; shakes hands with the kernel before the first cell."""
+
+    def output(self, outs: Any, msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
+        if not self.nb_man.output_limit.takes(outs, msg):
+            return None
+        return super().output(outs, msg, display_id, cell_index)
 
     def papermill_execute_cells(self) -> None:
         execution: Execution = self.nb_man
