@@ -29,6 +29,7 @@ NAMES = (
     "degradation_threshold",
     "lineage_walk",
     "pipeline_cached",
+    "scheduler_tick",
 )
 PACKAGES = ("nbops", "ipython", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "blake3", "joblib")
 

@@ -23,7 +23,7 @@ FLOORS = {
     4: ["promotion"],
     5: ["automation"],
     6: ["demo"],
-    7: ["ipython", "widgets", "cli", "server"],
+    7: ["ipython", "widgets", "cli", "server", "labscheduler"],
     8: ["__init__"],  # re-exports, lazily
 }
 FLOOR = {package: floor for floor, packages in FLOORS.items() for package in packages}

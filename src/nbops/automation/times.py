@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -94,6 +95,7 @@ def newest(schedule: Schedule, first: datetime, now: datetime) -> datetime:
     return found
 
 
+@functools.lru_cache(maxsize=4096)
 def _next_cron(line: str, zone: ZoneInfo, after: datetime) -> datetime:
     from croniter import croniter
 
