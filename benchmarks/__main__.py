@@ -28,8 +28,23 @@ NAMES = (
     "degradation_threshold",
     "lineage_walk",
     "pipeline_cached",
+    "warm_kernels",
+    "notebook_200_cells",
 )
-PACKAGES = ("nbops", "ipython", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "blake3", "joblib")
+PACKAGES = (
+    "nbops",
+    "ipython",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "blake3",
+    "joblib",
+    "papermill",
+    "nbclient",
+    "ipykernel",
+)
 
 
 def main() -> int:
