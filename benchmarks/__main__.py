@@ -30,8 +30,23 @@ NAMES = (
     "lineage_walk",
     "pipeline_cached",
     "scheduler_tick",
+    "warm_kernels",
+    "notebook_200_cells",
 )
-PACKAGES = ("nbops", "ipython", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "blake3", "joblib")
+PACKAGES = (
+    "nbops",
+    "ipython",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "blake3",
+    "joblib",
+    "papermill",
+    "nbclient",
+    "ipykernel",
+)
 
 
 def main() -> int:

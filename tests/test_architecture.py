@@ -16,8 +16,9 @@ SOURCE = Path(__file__).parent.parent / "src"
 
 FLOORS = {
     0: ["core"],
-    1: ["fingerprints", "profiles", "metrics", "datafiles", "modelfiles", "store", "notebook", "render"],
+    1: ["fingerprints", "profiles", "metrics", "datafiles", "modelfiles", "store", "notebook", "render", "kernels"],
     1.5: ["settings", "workspace"],
+    1.8: ["checkpoints"],
     2: ["capture", "lineage", "catalog", "pipeline", "registry", "monitor"],
     3: ["scoring", "verification", "reproduction"],
     4: ["promotion"],

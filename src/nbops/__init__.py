@@ -73,6 +73,14 @@ def unload_ipython_extension(shell: Any) -> None:
     unload(shell)
 
 
+def import_for_tracking() -> None:
+    """Import what the first tracked cell would: for a process that kernels are forked from."""
+    from importlib import import_module
+
+    for name in ("capture.identity", "capture.session", "ipython.cards", "ipython.extension", "workspace"):
+        import_module(f"nbops.{name}")
+
+
 if TYPE_CHECKING:
     from nbops.capture.api import (
         log_artifact as log_artifact,

@@ -59,6 +59,17 @@ class CaptureSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PipelineSettings:
+    """``[pipeline]``. `warm` false: every kernel is started from nothing, instead of forked from a parent that has
+    imported the usual libraries. `checkpoints` false: no state is kept between cells; a state of more than
+    `checkpoint_mb` never is."""
+
+    warm: bool = True
+    checkpoints: bool = True
+    checkpoint_mb: float = 1000.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """``[pipelines.NAME.steps.STEP]``. Paths are relative to the workspace root; `inputs` may be globs.
 
@@ -194,6 +205,7 @@ class Settings:
 
     store: StoreSettings = field(default_factory=StoreSettings)
     capture: CaptureSettings = field(default_factory=CaptureSettings)
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     deployments: Mapping[str, DeploymentSettings] = field(default_factory=dict)
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scheduled import notebook
 
 from nbops.core.runs import Run, RunStatus
 from nbops.store import records, runs
 from nbops.workspace import open_workspace
 from needs import missing
-from scheduled import notebook
 
 PYTHON = Path(__file__).resolve().parents[2] / ".venv-scheduler" / "bin" / "python"
 MANAGER = "nbops.labscheduler.execution_manager.NbopsExecutionManager"
@@ -133,7 +133,9 @@ def test_its_jobs_are_runs_of_ours_and_have_their_outputs_there(ask: Callable[..
         good["job_id"],
     )
     ws = open_workspace(root, environ={})
-    assert [(m.name, m.value) for m in records.metrics(ws.store, run.id)] == [("loss", 1.0)], "a number, not '0.5' twice"
+    assert [(m.name, m.value) for m in records.metrics(ws.store, run.id)] == [("loss", 1.0)], (
+        "a number, not '0.5' twice"
+    )
     ask(f"jobs/{good['job_id']}/download_files")
     files = _until(lambda: [f for f in root.rglob("*.ipynb") if f != root / "train.ipynb"])
     assert "lr=0.5" in files[0].read_text()

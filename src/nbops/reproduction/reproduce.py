@@ -183,6 +183,7 @@ def _execute(
             inputs_named=inputs,
             tags=(TAG,),
             variables=_variables(known.run),
+            warm=False,
         )
     except ExecutionError as error:
         return str(where.back(str(error).splitlines()[0]))
