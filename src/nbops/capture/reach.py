@@ -49,7 +49,7 @@ def reached(names: Iterable[str], namespace: Mapping[str, Any], *, through_funct
     for depth in range(_DEPTH):
         below: list[tuple[str, Any]] = []
         for path, value in level:
-            if type(value) in _ATOMS and not (isinstance(value, type) and is_local(value.__module__)):
+            if type(value) in _ATOMS and not (type(value) is type and is_local(value.__module__)):
                 continue
             if is_data(value):
                 found.setdefault(path, value)
@@ -80,40 +80,41 @@ def spans(value: Any) -> list[Span]:
 
 
 def _inside(path: str, value: Any, namespace: Mapping[str, Any], functions: bool) -> Iterator[tuple[str, Any]]:
-    """What a value holds, with what it is called."""
-    if isinstance(value, dict):
+    """What a value holds, with what it is called. Asked is the type: `isinstance` would ask a property `__class__`."""
+    kind = type(value)
+    if issubclass(kind, dict):
         for key, item in list(dict.items(value))[:_MOST_ITEMS]:
             yield f"{path}[{_key(key)}]", item
-    elif isinstance(value, (list, tuple, collections.deque)):
-        base: Any = next(t for t in (list, tuple, collections.deque) if isinstance(value, t))
+    elif issubclass(kind, (list, tuple, collections.deque)):
+        base: Any = next(t for t in (list, tuple, collections.deque) if issubclass(kind, t))
         for i, item in zip(range(_MOST_ITEMS), base.__iter__(value), strict=False):
             yield f"{path}[{i}]", item
-    elif isinstance(value, functools.partial):
+    elif issubclass(kind, functools.partial):
         yield from ((path, item) for item in (value.func,))
         yield from ((f"{path}.args[{i}]", item) for i, item in enumerate(value.args))
         yield from ((f"{path}.keywords[{key!r}]", item) for key, item in value.keywords.items())
-    elif isinstance(value, functools._lru_cache_wrapper):
+    elif issubclass(kind, functools._lru_cache_wrapper):
         yield path, value.__wrapped__
-    elif isinstance(value, types.MethodType):
+    elif issubclass(kind, types.MethodType):
         yield f"{path}.__self__", value.__self__
         yield path, value.__func__
-    elif isinstance(value, types.FunctionType):
+    elif issubclass(kind, types.FunctionType):
         if functions and (value.__globals__ is namespace or is_local(value.__module__)):
             yield from _of_function(path, value, namespace)
-    elif isinstance(value, types.ModuleType):
+    elif issubclass(kind, types.ModuleType):
         if value.__name__ != "__main__" and is_local(value.__name__):
             yield from ((f"{path}.{key}", item) for key, item in list(vars(value).items()) if is_data(item))
-    elif isinstance(value, type):
+    elif issubclass(kind, type):
         if is_local(value.__module__):
             yield from ((f"{path}.{key}", item) for key, item in list(vars(value).items()) if key[:2] != "__")
-    elif isinstance(value, types.SimpleNamespace) or is_local(type(value).__module__):
+    elif issubclass(kind, types.SimpleNamespace) or is_local(kind.__module__):
         try:
             held = object.__getattribute__(value, "__dict__")
         except AttributeError:
             held = {}
         if isinstance(held, dict):
             yield from ((f"{path}.{key}", item) for key, item in list(held.items())[:_MOST_ITEMS])
-        for cls in type(value).__mro__[:-1]:
+        for cls in kind.__mro__[:-1]:
             slots = vars(cls).get("__slots__", ())
             for name in (slots,) if isinstance(slots, str) else slots:
                 member = vars(cls).get(name)
@@ -122,7 +123,7 @@ def _inside(path: str, value: Any, namespace: Mapping[str, Any], functions: bool
                         yield f"{path}.{name}", member.__get__(value)
                     except AttributeError:  # not set
                         continue
-        yield type(value).__name__, type(value)
+        yield kind.__name__, kind
 
 
 def _of_function(path: str, function: types.FunctionType, namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
