@@ -242,7 +242,7 @@ def test_a_step_whose_kernel_ends_at_once_keeps_what_it_read(tmp_path: Path) -> 
     large = np.random.default_rng(3).bytes(20_000_000)
     (tmp_path / "large.bin").write_bytes(large)
     cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
-    book = {"nbformat": 4, "nbformat_minor": 5, "cells": [cell | {"source": reading("large.bin")}]}
+    book = {"nbformat": 4, "nbformat_minor": 5, "cells": [cell | {"source": reading("large.bin") + ";"}]}
     kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "python3"}}
     (tmp_path / "step.ipynb").write_text(json.dumps(book | {"metadata": kernel}))
     ws = open_workspace(tmp_path, environ={})
