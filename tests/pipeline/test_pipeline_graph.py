@@ -163,3 +163,27 @@ def test_what_a_run_keeps_of_its_code_stands_only_while_its_files_have_their_byt
     assert list(now(fourth).modules) == ["nb/rules.py"]
     project.notebook("nb/a.ipynb", "import rules", "open('x')")
     assert now(fourth).code != fourth.code
+
+
+def test_one_value_for_every_face(project):
+    from nbops.pipeline.description import described
+
+    project.notebook("a.ipynb", "# parameters\nmonth: str\nn: Annotated[int, Ge(1)] = 2  # how many")
+    project.notebook("b.ipynb", "# parameters\nn = 2\nkey = nbops.param(secret=True, env='KEY')")
+    project.toml(
+        '[pipelines.main]\nparams = { month = "2011-01" }\non_failure = "c"\n'
+        '[pipelines.main.steps.b]\nnotebook = "b.ipynb"\ninputs = ["x"]\nwhen = "params.n > 1"\n'
+        '[pipelines.main.steps.a]\nnotebook = "a.ipynb"\noutputs = ["x"]\n'
+        '[pipelines.main.steps.c]\nnotebook = "b.ipynb"\n'
+    )
+    found = described(project.ws())
+    assert (found["name"], found["order"], found["edges"]) == ("main", ["a", "b"], [["a", "b", "x"]])
+    assert [(s["name"], s["when"], s["on_failure"]) for s in found["steps"]] == [
+        ("a", None, False),
+        ("b", "params.n > 1", False),
+        ("c", None, True),
+    ]
+    taken = {p["name"]: p for p in found["parameters"]}
+    assert (taken["month"]["default"], taken["month"]["required"], taken["month"]["steps"]) == ("2011-01", False, ["a"])
+    assert (taken["n"]["min"], taken["n"]["help"], taken["n"]["steps"]) == (1, "how many", ["b", "a", "c"])
+    assert taken["key"]["secret"] is True

@@ -133,6 +133,29 @@ def test_the_same_sweep_twice_at_once_is_refused(project):
         run_sweep(ws, notebook, {"n": "1"})
 
 
+MODEL = (
+    "# parameters\nalpha = 1.0",
+    "import numpy as np, pandas as pd\nfrom sklearn.linear_model import Ridge\n"
+    "from sklearn.metrics import mean_absolute_error\nx = np.random.default_rng(0).normal(size=(400, 2))\n"
+    "frame = pd.DataFrame(x, columns=['a', 'b'])\ny = pd.Series(3 * x[:, 0] - x[:, 1], name='y')",
+    "model = Ridge(alpha=alpha).fit(frame[:300], y[:300])\nmean_absolute_error(y[300:], model.predict(frame[300:]))",
+)
+
+
+def test_the_best_is_promoted_by_its_id_and_its_metric_found_by_its_short_name(project):
+    from nbops.promotion.promote import promote
+    from nbops.store import models
+
+    notebook = project.notebook("train.ipynb", *MODEL)
+    done = run_sweep(project.ws(), notebook, {"alpha": "0.01,100"}, metric="mae")
+    assert [t.point["alpha"] for t in done.trials] == [0.01, 100.0]
+    assert done.maximize is False
+    assert done.best is not None
+    promotion = promote(project.ws(), done.best[:8], name="lines")
+    version = models.aliased(project.ws().store, "lines", "production")
+    assert (promotion.to_version, version.run) == (1, done.best)
+
+
 PRUNES = (
     "# parameters\nx = 0.0",
     "import nbops\nfor epoch in range(3):\n    if nbops.should_prune(abs(x - 3) + 3 - epoch, epoch):\n"
