@@ -55,7 +55,7 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         self._cells = [i for i, c in enumerate(nb.cells) if c.cell_type == "code" and c.source.strip()]
         self._current: Any = None
         self._began = self._free_at = time.monotonic()
-        self._open = False
+        self._open = self._unsaved = False
         self.stderr: IO[bytes] | None = None
         self.session: Any = None  # of the messages to the kernel
 
@@ -107,10 +107,21 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         if self._current is not None:
             self.cell_exception(self._current)
 
+    def autosave_cell(self, **_: Any) -> None:
+        """A message has come: what is in it is saved when it is time."""
+        self._unsaved = True
+
+    def save_due(self) -> None:
+        """Save what was too early to be saved: a long cell must not keep those before it from being read."""
+        if self._unsaved:
+            self.save()
+
     def save(self, *, now: bool = False, **kwargs: Any) -> None:
         began = time.monotonic()
         if self._open and not now and began < self._free_at:
+            self._unsaved = True
             return
+        self._unsaved = False
         for output in (o for cell in self.nb.cells for o in cell.get("outputs", ())):
             for key, value in output.items():  # a secret that the notebook prints is in no file
                 output[key] = without_hidden(value)
@@ -142,6 +153,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         return self.kc
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+    async def _async_check_alive(self) -> None:
+        """Asked every second while a cell runs."""
+        await super()._async_check_alive()
+        self.nb_man.save_due()
 
     def papermill_execute_cells(self) -> None:
         """As papermill's, cell by cell; what lies before the place to resume at isn't executed, and between the cells
