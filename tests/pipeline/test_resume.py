@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -127,6 +130,32 @@ def test_effects_are_not_repeated_unasked_and_a_second_attempt_can_fail_too(proj
     assert third.detail["resumed"]["from_cell"] == 3
     assert (project.root / "log.txt").read_text() == "xx"
     assert said(project, third) == "[1, 2, 3]\n"
+
+
+def test_after_the_runner_itself_was_killed(project):
+    notebook = project.notebook(
+        "lost.ipynb",
+        "seen = {1: [2]}\nopen('log', 'a').write('once'); print('first')",
+        "import os, pathlib, time\npathlib.Path('mark').touch()\n"
+        "while not os.path.exists('go'): time.sleep(0.05)\nprint(seen)",
+    )
+    script = (
+        "import sys; from pathlib import Path; from nbops.pipeline.execute import run_notebook\n"
+        "from nbops.workspace import open_workspace\n"
+        "run_notebook(open_workspace(Path(sys.argv[1])), Path(sys.argv[1]))"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(notebook)]) as runner:
+        until = time.monotonic() + 120
+        while not (project.root / "mark").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        runner.kill()
+    (project.root / "go").touch()
+    (first,) = runs.listed(project.ws().store, kinds=[RunKind.STEP])
+    assert first.status == RunStatus.LOST
+    second = resume_notebook(project.ws(), first.id)
+    assert said(project, second) == "first\n{1: [2]}\n"
+    assert (project.root / "log").read_text() == "once"
+    assert [r.cell_id for r in records.of_run(project.ws().store, second.id)] == ["cell0", "cell1"]
 
 
 def test_states_are_not_kept_where_they_are_not_wanted(project):

@@ -264,3 +264,34 @@ def test_ctrl_c_stops_the_kernel_and_the_run(project):
     assert (run.status, run.error) == (RunStatus.STOPPED, "KeyboardInterrupt: stopped by the user")
     cells = executed(project, run)["cells"]
     assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed"]
+
+
+def test_the_executed_notebook_can_be_read_while_it_runs_and_ctrl_c_stops_a_forked_kernel(project):
+    notebook = project.notebook("a.ipynb", "print('early')", "print('late', flush=True)\n" + WAITS)
+    script = (
+        "import sys; from pathlib import Path; from nbops.workspace import open_workspace\n"
+        "from nbops.pipeline.execute import run_notebook\n"
+        "run_notebook(open_workspace(Path(sys.argv[1])), Path(sys.argv[2]), warm=True)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(project.root), str(notebook)], stderr=subprocess.PIPE)
+    mark, seen = project.root / "mark", ""
+    until = time.monotonic() + 200
+    while "late" not in seen and time.monotonic() < until:
+        time.sleep(0.02)
+        for path in (project.root / ".nbops" / "runs").glob("*/a.ipynb"):
+            seen = json.dumps([c["outputs"] for c in json.loads(path.read_text())["cells"]])  # whole, at any time
+            assert not list(path.parent.glob("[!.]*.tmp"))
+    assert "early" in seen
+    assert "late" in seen
+    assert process.poll() is None
+    kernel = int(mark.read_text().rstrip("."))
+    parent = int(Path(f"/proc/{kernel}/stat").read_text().rpartition(")")[2].split()[1])
+    assert "nbops.kernels.zygote" in Path(f"/proc/{parent}/cmdline").read_text()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert gone(kernel)
+    assert gone(parent)
+    run = only_run(project)
+    assert (run.status, run.detail["kernel"]) == (RunStatus.STOPPED, "forked")
+    cells = executed(project, run)["cells"]
+    assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed"]

@@ -22,6 +22,7 @@ from nbops.checkpoints import folder as folders
 from nbops.core.errors import ExecutionError, NbopsError, StoreError
 from nbops.core.redaction import redact, redact_text
 from nbops.core.runs import Artifact, RunStatus
+from nbops.kernels.parents import SHARED
 from nbops.notebook import files
 from nbops.pipeline.checkpointing import Checkpoints
 from nbops.pipeline.failures import first_failure
@@ -172,7 +173,7 @@ def _environment(step: StepContext) -> dict[str, str]:
         "NBOPS_STORE": ws.store.location,
         "NBOPS_ARTIFACTS": str(ws.artifacts.root),
     }
-    for name in (INPUTS, *(name for name, value in step.variables.items() if value is None)):
+    for name in (INPUTS, SHARED, *(name for name, value in step.variables.items() if value is None)):
         environment.pop(name, None)
     return environment if step.inputs is None else {**environment, INPUTS: json.dumps(dict(step.inputs))}
 

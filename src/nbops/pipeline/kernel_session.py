@@ -56,7 +56,7 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         self._cells = [i for i, c in enumerate(nb.cells) if c.cell_type == "code" and c.source.strip()]
         self._current: Any = None
         self._began = self._free_at = time.monotonic()
-        self._open = False
+        self._open = self._unsaved = False
         self.output_limit = OutputLimit()
         self.stderr: IO[bytes] | None = None
         self.session: Any = None  # of the messages to the kernel
@@ -109,10 +109,21 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         if self._current is not None:
             self.cell_exception(self._current)
 
+    def autosave_cell(self, **_: Any) -> None:
+        """A message has come: what is in it is saved when it is time."""
+        self._unsaved = True
+
+    def save_due(self) -> None:
+        """Save what was too early to be saved: a long cell must not keep those before it from being read."""
+        if self._unsaved:
+            self.save()
+
     def save(self, *, now: bool = False, **kwargs: Any) -> None:
         began = time.monotonic()
         if self._open and not now and began < self._free_at:
+            self._unsaved = True
             return
+        self._unsaved = False
         for output in (o for cell in self.nb.cells for o in cell.get("outputs", ())):
             for key, value in output.items():  # a secret that the notebook prints is in no file
                 output[key] = without_hidden(value)
@@ -149,6 +160,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         if not self.nb_man.output_limit.takes(outs, msg):
             return None
         return super().output(outs, msg, display_id, cell_index)
+
+    async def _async_check_alive(self) -> None:
+        """Asked every second while a cell runs."""
+        await super()._async_check_alive()
+        self.nb_man.save_due()
 
     def papermill_execute_cells(self) -> None:
         """As papermill's, cell by cell; what lies before the place to resume at isn't executed, and between the cells
