@@ -257,9 +257,8 @@ def test_what_goes_wrong_is_said_and_the_record_is_whole(tmp_path: Path) -> None
     with project(
         tmp_path, "[store]\nkeep = ['t']\n", cell=reading("a.csv") + "\nimport numpy as np\nt = np.ones(3)"
     ) as book:
-        root = book.ws.artifacts.root
-        root.mkdir(parents=True)
-        (root / "tmp").write_text("a file where a folder should be")  # nothing can be written
+        with book.ws.store.transaction() as tx:
+            tx.write("DROP TABLE data_contents")  # nothing can be asked or written of contents
         start = CellStart(source="", code=book.cells["cell"], name=None)
         cell = book.session.begin(start, book.namespace)
         assert cell is not None
@@ -269,4 +268,3 @@ def test_what_goes_wrong_is_said_and_the_record_is_whole(tmp_path: Path) -> None
         (use,) = done.record.files
         assert use.digest is not None and (use.not_kept or "").startswith("not kept: ")
         assert any(note.startswith("t is not kept: ") for note in done.record.notes)
-        (root / "tmp").unlink()

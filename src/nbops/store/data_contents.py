@@ -5,6 +5,7 @@ A row here is no use of the artifact: it counts for as long as something else sp
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,24 +28,15 @@ class Content:
 
 
 def add(tx: Transaction, contents: Iterable[Content]) -> None:
-    tx.write_many(
-        "INSERT INTO data_contents (digest, artifact, form, size, stored, run, at)"
-        " VALUES (:digest, :artifact, :form, :size, :stored, :run, :at)"
-        " ON CONFLICT (digest) DO UPDATE SET artifact = excluded.artifact, form = excluded.form, size = excluded.size,"
-        " stored = excluded.stored, run = excluded.run, at = excluded.at",
-        [
-            {
-                "digest": c.digest,
-                "artifact": c.artifact,
-                "form": c.form,
-                "size": c.size,
-                "stored": c.stored,
-                "run": c.run,
-                "at": tx.at,
-            }
-            for c in contents
-        ],
-    )
+    rows = [{**dataclasses.asdict(content), "at": tx.at} for content in contents]
+    if rows:
+        tx.write_many(
+            "INSERT INTO data_contents (digest, artifact, form, size, stored, run, at)"
+            " VALUES (:digest, :artifact, :form, :size, :stored, :run, :at)"
+            " ON CONFLICT (digest) DO UPDATE SET artifact = excluded.artifact, form = excluded.form,"
+            " size = excluded.size, stored = excluded.stored, run = excluded.run, at = excluded.at",
+            rows,
+        )
 
 
 def find(reader: Reader, digest: str) -> Content | None:
