@@ -235,6 +235,8 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
 def _too_late(step: StepContext, seconds: float) -> str:
     if step.timeout_s is not None and (step.cell_timeout_s is None or seconds >= step.timeout_s):
         return f"not done after {step.timeout_s:g} s (its timeout_s)"
+    if step.cell_timeout_s is None:
+        return "its kernel said that a cell was done and then sent no end of its outputs (nbclient's own limit)"
     return f"a cell was not done after {step.cell_timeout_s:g} s (its cell_timeout_s)"
 
 
