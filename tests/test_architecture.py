@@ -20,7 +20,7 @@ FLOORS = {
     1.5: ["settings", "workspace"],
     1.8: ["checkpoints"],
     2: ["capture", "lineage", "catalog", "pipeline", "registry", "monitor"],
-    3: ["scoring", "verification", "reproduction"],
+    3: ["scoring", "verification", "reproduction", "exchange"],
     4: ["promotion"],
     5: ["automation"],
     6: ["demo"],

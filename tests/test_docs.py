@@ -88,8 +88,9 @@ def unknown_names(text: str) -> Iterator[str]:
             except AttributeError:
                 try:
                     holder = importlib.import_module(f"{getattr(holder, '__name__', '')}.{part}")
-                except ImportError:
-                    yield f"nbops{dotted}"
+                except ImportError as error:
+                    if (error.name or "nbops").startswith("nbops"):  # else it needs an extra that isn't installed
+                        yield f"nbops{dotted}"
                     break
 
 

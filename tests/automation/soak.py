@@ -1,6 +1,7 @@
 """kill -9 of workers, again and again: no job is lost, none is done by two at once, none after it was done.
 
-``make soak`` (10,000 kills; ``make soak N=500``), or ``python tests/automation/soak.py --kills 500 --store URL``.
+``make soak`` (10,000 kills; ``make soak N=500``; Ctrl-C ends it early), or
+``PYTHONPATH=tests python tests/automation/soak.py --kills 500 --store URL``.
 
 In each round every schedule becomes due once more, and two workers (forked, so that a round takes milliseconds)
 decide, claim and carry out, with the real lease and the real store; each is killed at a random moment of its work. What
@@ -61,19 +62,22 @@ def soak(folder: Path, kills: int, location: str = "", seed: int = 1) -> Outcome
         schedules.add(ws, f"s{i}", wish(every="1h", overlap="queue", missed="all", retries=10**6))
     ws.store.close()  # the children open their own
     span, killed, rounds = 0.05, 0, 0
-    while killed < kills:
+    enough: list[int] = []
+    signal.signal(signal.SIGINT, lambda *_: enough.append(1))  # Ctrl-C: compare what there is
+    while killed < kills and not enough:
         rounds += 1
         now = FixedClock(NOW + timedelta(hours=rounds))
         children = [_fork(dataclasses.replace(ws, clock=now)) for _ in range(WORKERS)]
+        if rounds % 10 == 1:  # one is let live: so long does the work take, and kills fall anywhere in it
+            started = time.monotonic()
+            os.waitpid(children.pop(), 0)
+            span = time.monotonic() - started
         ends = sorted((time.monotonic() + chance.uniform(0, span), child) for child in children)
-        hit = 0
         for moment, child in ends:
             time.sleep(max(0.0, moment - time.monotonic()))
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
-            hit += os.WIFSIGNALED(status)
-        killed += hit
-        span = min(max(span * (1.05 if hit == WORKERS else 0.9), 0.002), 0.25)  # as long as the work takes
+            killed += os.WIFSIGNALED(status)
     rounds += 1
     last = dataclasses.replace(ws, clock=FixedClock(NOW + timedelta(hours=rounds)))
     _work(last)
@@ -86,6 +90,7 @@ def _fork(ws: Workspace) -> int:
     pid = os.fork()
     if pid:
         return pid
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         _work(ws)
         os._exit(0)

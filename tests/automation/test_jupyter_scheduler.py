@@ -91,7 +91,7 @@ def ask(tmp_path: Path, root: Path) -> Iterator[Callable[..., Any]]:
         log.close()
 
 
-def _until(what: Callable[[], Any], seconds: float = 100.0) -> Any:
+def _until(what: Callable[[], Any], seconds: float = 280.0) -> Any:
     ends = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < ends, "it never came"
@@ -106,6 +106,7 @@ def _run(root: Path) -> Run:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a Jupyter server and three kernels, on a busy machine
 def test_its_jobs_are_runs_of_ours_and_have_their_outputs_there(ask: Callable[..., Any], root: Path) -> None:
     notebook(root / "train.ipynb", "lr: float = 0.1", "import nbops\nnbops.log_metric('loss', lr * 2)\nprint(f'{lr=}')")
     text = json.loads((root / "train.ipynb").read_text())

@@ -46,6 +46,7 @@ COMMANDS = {
     "worker": set(),
     "plan": set(),
     "apply": set(),
+    "export": {"cron", "systemd"},
 }
 WRITING = {
     "init",

@@ -6,6 +6,7 @@ from nbops.cli import (
     automation,
     data,
     deployments,
+    export,
     lineage,
     models,
     pipelines,
@@ -46,6 +47,7 @@ section(
     schedules.apply,
     automation.tick,
     automation.decisions,
+    export.export,
 )
 
 __all__ = ["main"]

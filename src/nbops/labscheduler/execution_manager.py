@@ -2,9 +2,9 @@
 
     jupyter lab --Scheduler.execution_manager_class=nbops.labscheduler.execution_manager.NbopsExecutionManager
 
-Jobs are made and listed in JupyterLab as ever, and have their output files there; each is also a run of the workspace in
-which the server's root lies: tracked cell by cell, its parameters checked against the notebook's parameters cell before
-anything runs, the executed notebook kept also when it fails.
+Jobs are made and listed in JupyterLab as ever, and have their output files there; each is also a run of the workspace
+in which the server's root lies: tracked cell by cell, its parameters checked against the notebook's parameters cell
+before anything runs, the executed notebook kept also when it fails.
 """
 
 from __future__ import annotations

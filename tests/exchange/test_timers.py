@@ -1,0 +1,65 @@
+"""What is exported for cron and systemd is what they take, and does what a tick does."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from croniter import croniter
+
+from nbops.automation import schedules
+from nbops.exchange import timers
+from nbops.settings import ScheduleSettings
+from nbops.workspace import Workspace, open_workspace
+from needs import missing
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Workspace:
+    root = tmp_path / "a folder with 100 % and $HOME"
+    root.mkdir()
+    (root / "nbops.toml").write_text('[pipelines.p.steps.a]\nnotebook = "n.ipynb"\n')
+    return open_workspace(root, environ={})
+
+
+def test_the_line_for_cron_ticks(ws: Workspace) -> None:
+    schedules.add(ws, "s", ScheduleSettings(every="1s", pipeline="p"))
+    comment, line = timers.crontab(ws, {"NBOPS_IDENTITY": "the night"}).splitlines()
+    assert comment.startswith("#")
+    assert croniter.is_valid(" ".join(line.split()[:5]))
+    # cron ends the line at a bare %, and takes the backslash away from the others
+    command = line.split(maxsplit=5)[5].replace("\\%", "\0")
+    assert "%" not in command
+    ran = subprocess.run(["sh", "-c", command.replace("\0", "%")], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    (firing,) = schedules.history(ws, "s")
+    assert firing.job is not None and "n.ipynb" in (firing.job.error or ""), "it was run, and has no such notebook"
+
+
+def test_systemd_takes_the_units(ws: Workspace, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        missing("systemd-analyze")
+    files = timers.units(ws, {"NBOPS_STORE": "postgresql://me@db/a%20b", "NBOPS_HOME": ""})
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", *(str(tmp_path / name) for name in files)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [line for line in ran.stderr.splitlines() if "nbops-" in line]
+    assert ours == [], "an unknown key or an executable that isn't there would be said"
+    assert 'Environment="NBOPS_STORE=postgresql://me@db/a%%20b"' in files["nbops-worker.service"]
+    (tmp_path / "nbops-tick.timer").write_text(files["nbops-tick.timer"].replace("minutely", "sometimes"))
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", str(tmp_path / "nbops-tick.timer")], capture_output=True, text=True, check=False
+    )
+    assert "sometimes" in ran.stderr, "this check can fail"
+
+
+def test_a_secret_in_the_store_s_url_is_noticed() -> None:
+    assert timers.secrets({"NBOPS_STORE": "postgresql://me:hunter2Zq@db/x"}) == ["NBOPS_STORE"]
+    assert timers.secrets({"NBOPS_STORE": "postgresql://me@db/x"}) == []
