@@ -22,7 +22,7 @@ from nbops.store.liveness import this_process
 # each of two notebooks waits for the other: one after the other they would wait in vain
 MEETS = (
     "# parameters\nme = ''\nother = ''",
-    "import os, pathlib, time\npathlib.Path(me).write_text(str(os.getppid()))\nend = time.monotonic() + 60\n"
+    "import pathlib, time\npathlib.Path(me).touch()\nend = time.monotonic() + 60\n"
     "while not pathlib.Path(other).exists():\n    assert time.monotonic() < end\n    time.sleep(0.02)",
 )
 MEET = """
@@ -52,6 +52,12 @@ def children(project) -> dict[str, RunStatus]:
     return {r.name: r.status for r in runs.children(project.ws().store, run.id)}
 
 
+def owners(project) -> dict[str, int]:
+    """The process that executes (or has executed) each step."""
+    (run,) = runs.listed(project.ws().store, kinds=[RunKind.PIPELINE])
+    return {r.name: r.owner.pid for r in runs.children(project.ws().store, run.id) if r.owner is not None}
+
+
 def test_steps_run_at_once_in_their_own_processes_and_a_failing_one_stops_only_what_needs_it(project):
     project.notebook("meets.ipynb", *MEETS)
     project.notebook("bad.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")  # as the OOM killer does
@@ -62,11 +68,11 @@ def test_steps_run_at_once_in_their_own_processes_and_a_failing_one_stops_only_w
         run_pipeline(project.ws(), progress=told.append)
     assert "step 'bad' (bad.ipynb) failed: its kernel died (killed, out of memory" in str(caught.value)
     assert str(caught.value).endswith("not run: after_bad")
-    workers = {(project.root / name).read_text() for name in ("a.txt", "b.txt")}
-    assert len(workers) == 2
-    assert str(os.getpid()) not in workers
-    assert children(project) == {"a": "COMPLETED", "b": "COMPLETED", "bad": "FAILED", "after": "COMPLETED"}
     (run,) = runs.listed(project.ws().store, kinds=[RunKind.PIPELINE])
+    workers = owners(project)
+    assert workers["a"] != workers["b"]
+    assert os.getpid() not in workers.values()
+    assert children(project) == {"a": "COMPLETED", "b": "COMPLETED", "bad": "FAILED", "after": "COMPLETED"}
     assert {s: how["status"] for s, how in run.detail["steps"].items()} == {
         "a": "COMPLETED",
         "b": "COMPLETED",
@@ -87,12 +93,17 @@ from nbops.pipeline.run import run_pipeline
 from nbops.workspace import open_workspace
 run_pipeline(open_workspace(Path(sys.argv[1])), jobs=2)
 """
-WAITS = "import os, pathlib, time\npathlib.Path(f'mark-{os.getpid()}-{os.getppid()}').touch()\ntime.sleep(120)"
+WAITS = (
+    "# parameters\nme = ''",
+    "import os, pathlib, time\npathlib.Path(f'mark-{me}-{os.getpid()}').touch()\ntime.sleep(120)",
+)
 WAIT = """
 [pipelines.main.steps.a]
 notebook = "waits.ipynb"
+params = { me = "a" }
 [pipelines.main.steps.b]
 notebook = "waits.ipynb"
+params = { me = "b" }
 [pipelines.main.steps.c]
 notebook = "waits.ipynb"
 needs = ["a", "b"]
@@ -102,7 +113,7 @@ needs = ["a", "b"]
 @pytest.fixture
 def waiting(project):
     """A process that runs two steps at once, and the pids of their kernels and of the workers."""
-    project.notebook("waits.ipynb", WAITS)
+    project.notebook("waits.ipynb", *WAITS)
     project.toml(WAIT)
     process = subprocess.Popen([sys.executable, "-c", RUNNER, str(project.root)], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 90
@@ -110,8 +121,9 @@ def waiting(project):
         assert process.poll() is None, process.communicate()[1].decode()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    pids = [[int(pid) for pid in mark.name.split("-")[1:]] for mark in marks]
-    yield project, process, [kernel for kernel, _ in pids], [worker for _, worker in pids]
+    kernels = {name: int(pid) for name, pid in (mark.name.split("-")[1:] for mark in marks)}
+    workers = owners(project)
+    yield project, process, [kernels["a"], kernels["b"]], [workers["a"], workers["b"]]
     if process.poll() is None:
         process.kill()
         process.communicate()
