@@ -108,29 +108,32 @@ def list_(
     kind: str | None = None,
     status: str | None = None,
     notebook: str | None = None,
+    filter_: str = "",
+    sort: str | None = None,
+    ascending: bool = False,
     deleted: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Runs, newest first, with their last metrics."""
+    """Runs with their parameters and last metrics, newest first."""
     from nbops.render import runs as drawn
-    from nbops.store import records
-    from nbops.store import runs as store
+    from nbops.store.run_search import MOST, search
 
     ws = workspace()
     if deleted:
         _list_deleted(ws, as_json)
         return
-    found = store.listed(
+    said = {"kind": kind, "status": status, "notebook": _recorded(ws, notebook) if notebook else None}
+    terms = [f'{name} = "{value}"' for name, value in said.items() if value]
+    page = search(
         ws.store,
-        limit=limit,
-        kinds=[RunKind(kind)] if kind else [],
-        status=RunStatus(status.upper()) if status else None,
-        notebook=_recorded(ws, notebook) if notebook else None,
+        filter=" and ".join([f"({filter_})"] * bool(filter_.strip()) + terms),
+        sort=sort or "started_at",
+        descending=not ascending,
+        limit=min(limit, MOST),
     )
-    metrics = records.latest_metrics(ws.store, [r.id for r in found])
-    value = [{"run": r, "metrics": metrics[r.id]} for r in found]
-    filtered = bool(kind or status or notebook)
-    show(value, lambda: drawn.listed(found, metrics, filtered=filtered), as_json)
+    metrics = {row.run.id: dict(row.metrics) for row in page.items}
+    filtered = bool(terms or filter_)
+    show(page.items, lambda: drawn.listed([row.run for row in page.items], metrics, filtered=filtered), as_json)
 
 
 @runs.command("show")
