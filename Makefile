@@ -19,13 +19,21 @@ define front
 	else echo "SKIPPED, NOT CHECKED: $(1): npm is missing" >&2; fi
 endef
 
-.PHONY: env demo test lint format bench clean front-test front-lint front-format
+.PHONY: env demo test lint format bench soak scheduler-env clean front-test front-lint front-format
 
 env: $(VENV)/.made
 
 $(VENV)/.made: pyproject.toml $(FRONT_SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+# JupyterLab's own scheduler, in an environment of its own: it asks for an old croniter.
+scheduler-env: .venv-scheduler/.made
+
+.venv-scheduler/.made: pyproject.toml
+	test -x .venv-scheduler/bin/python || $(PYTHON) -m venv .venv-scheduler
+	.venv-scheduler/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[jupyter-scheduler]'
 	touch $@
 
 demo: env
@@ -62,5 +70,9 @@ front-format: $(FRONT)/node_modules/.made
 bench: env
 	$(BIN)/python -m benchmarks
 
+# kill -9 of workers: 10,000 times, or N=…
+soak: env
+	PYTHONPATH=tests $(BIN)/python tests/automation/soak.py --kills $(or $(N),10000)
+
 clean:
-	rm -rf $(VENV) $(DEMO_DIR) dist build .pytest_cache .mypy_cache .ruff_cache $(FRONT)/node_modules src/nbops/labextension
+	rm -rf $(VENV) .venv-scheduler $(DEMO_DIR) dist build .pytest_cache .mypy_cache .ruff_cache $(FRONT)/node_modules src/nbops/labextension

@@ -24,10 +24,29 @@ NAMES = (
     "tracked_cell",
     "process_start",
     "fingerprint_throughput",
+    "kept_content",
     "drift_speed",
     "degradation_threshold",
+    "lineage_walk",
+    "pipeline_cached",
+    "scheduler_tick",
+    "warm_kernels",
+    "notebook_200_cells",
 )
-PACKAGES = ("nbops", "ipython", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "blake3", "joblib")
+PACKAGES = (
+    "nbops",
+    "ipython",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "blake3",
+    "joblib",
+    "papermill",
+    "nbclient",
+    "ipykernel",
+)
 
 
 def main() -> int:

@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from needs import missing
 from postgres_server import postgres_server as postgres_server  # a fixture
+
+# A busy machine is slow: that is no finding about the code.
+settings.register_profile("nbops", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("nbops")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ QUICK = ("fsync=off", "full_page_writes=off", "max_connections=60", "shared_buff
 
 
 class Server:
-    """`start` and `stop` may be called again and again; `database()` makes an empty one and gives its URL."""
+    """`start` and `stop` may be called again and again; `database()` gives the URL of an empty one."""
 
     def __init__(self, programs: Path) -> None:
         self.programs = programs
@@ -42,20 +42,21 @@ class Server:
         while subprocess.run(ready, check=False).returncode != 0:
             assert self._process.poll() is None, (self.folder / "log").read_text()
 
-    def stop(self) -> None:
-        """Connections are cut off in the middle of what they do."""
+    def stop(self, mode: str = "fast") -> None:
+        """Connections are cut off in the middle of what they do; what was committed stays, unless `mode` is
+        "immediate"."""
         if self._process is not None:
-            self._do("pg_ctl", "-D", str(self.data), "-m", "fast", "-W", "stop")
-            self._process.wait(30)
+            self._do("pg_ctl", "-D", str(self.data), "-m", mode, "-W", "stop")
+            self._process.wait(60)
             self._process = None
 
     def database(self) -> str:
-        name = f"t{next(self._names)}"
-        self._do("createdb", "-h", str(self.folder), "-U", "nbops", name)
-        return f"postgresql://nbops@/{name}?host={self.folder}"
+        name = f"t{next(self._names)}"  # a schema of its own: a database would be a thousand files
+        self._do("psql", "-h", str(self.folder), "-U", "nbops", "-d", "postgres", "-qc", f"CREATE SCHEMA {name}")
+        return f"postgresql://nbops@/postgres?host={self.folder}&options=-csearch_path%3D{name}"
 
     def remove(self) -> None:
-        self.stop()
+        self.stop("immediate")
         shutil.rmtree(self.folder)
 
     def _do(self, program: str, *arguments: str) -> None:

@@ -16,21 +16,22 @@ SOURCE = Path(__file__).parent.parent / "src"
 
 FLOORS = {
     0: ["core"],
-    1: ["fingerprints", "profiles", "metrics", "datafiles", "modelfiles", "store", "notebook", "render"],
+    1: ["fingerprints", "profiles", "metrics", "datafiles", "modelfiles", "store", "notebook", "render", "kernels"],
     1.5: ["settings", "workspace"],
+    1.8: ["checkpoints"],
     2: ["capture", "lineage", "catalog", "pipeline", "registry", "monitor"],
     3: ["scoring", "verification", "reproduction"],
     4: ["promotion"],
     5: ["automation"],
     6: ["demo"],
-    7: ["ipython", "widgets", "cli", "server"],
+    7: ["ipython", "widgets", "cli", "server", "labscheduler"],
     8: ["__init__"],  # re-exports, lazily
 }
 FLOOR = {package: floor for floor, packages in FLOORS.items() for package in packages}
 BETWEEN = ["settings", "workspace"]  # these two stand one on the other
 STANDARD_ONLY = {"core"}
 FRAMEWORKS = {
-    "IPython": {"ipython", "notebook"},  # notebook.syntax asks IPython what its own magics mean
+    "IPython": {"ipython", "widgets", "notebook"},  # notebook.syntax asks IPython what its own magics mean
     "tornado": {"server"},
     "click": {"cli"},
     "jupyter_server": {"server"},

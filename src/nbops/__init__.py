@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "compare": "nbops.widgets.compare",
+    "dashboard": "nbops.widgets.dashboard",
     "fingerprint": "nbops.fingerprints.fingerprint",
     "input": "nbops.pipeline.handover",
+    "live": "nbops.widgets.live",
     "load_model": "nbops.registry.loading",
     "log_artifact": "nbops.capture.api",
     "log_metric": "nbops.capture.api",
@@ -21,8 +24,12 @@ _PUBLIC = {
     "log_param": "nbops.capture.api",
     "log_params": "nbops.capture.api",
     "output": "nbops.pipeline.handover",
+    "panel": "nbops.widgets.panel",
     "param": "nbops.notebook.param_call",
+    "params": "nbops.widgets.params",
     "set_tag": "nbops.capture.api",
+    "show_lineage": "nbops.widgets.lineage",
+    "should_prune": "nbops.pipeline.tuning",
     "skip": "nbops.pipeline.early_exit",
     "track": "nbops.capture.api",
 }
@@ -66,6 +73,14 @@ def unload_ipython_extension(shell: Any) -> None:
     unload(shell)
 
 
+def import_for_tracking() -> None:
+    """Import what the first tracked cell would: for a process that kernels are forked from."""
+    from importlib import import_module
+
+    for name in ("capture.identity", "capture.session", "ipython.cards", "ipython.extension", "workspace"):
+        import_module(f"nbops.{name}")
+
+
 if TYPE_CHECKING:
     from nbops.capture.api import (
         log_artifact as log_artifact,
@@ -96,4 +111,11 @@ if TYPE_CHECKING:
     from nbops.pipeline.early_exit import skip as skip
     from nbops.pipeline.handover import input as input
     from nbops.pipeline.handover import output as output
+    from nbops.pipeline.tuning import should_prune as should_prune
     from nbops.registry.loading import load_model as load_model
+    from nbops.widgets.compare import compare as compare
+    from nbops.widgets.dashboard import dashboard as dashboard
+    from nbops.widgets.lineage import show_lineage as show_lineage
+    from nbops.widgets.live import live as live
+    from nbops.widgets.panel import panel as panel
+    from nbops.widgets.params import params as params

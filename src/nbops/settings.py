@@ -19,6 +19,7 @@ from typing import Any
 from nbops.core.errors import SettingsError, suggestion
 
 FILE = "nbops.toml"
+LAST, ALL, NONE = "last", "all", "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +45,28 @@ class StoreSettings:
 @dataclass(frozen=True, kw_only=True)
 class CaptureSettings:
     """``[capture]``. `budget_s`: how long fingerprinting may take per cell. `card`: full, line or off. Of columns whose
-    names match `no_values` (shell patterns, in any case) no value is kept: counts only."""
+    names match `no_values` (shell patterns, in any case) no value is kept: counts only. `keep_models`: "last" (of what
+    one line fits, the last, and those that are named or judged), "all", or "none"."""
 
     budget_s: float = 1.0
     card: str = "full"
-    keep_models: bool = True
+    keep_models: str = LAST
     no_values: tuple[str, ...] = ()
 
     def withholds(self, column: str) -> bool:
         """May no value of this column be kept?"""
         return any(fnmatch.fnmatchcase(column.lower(), pattern.lower()) for pattern in self.no_values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSettings:
+    """``[pipeline]``. `warm` false: every kernel is started from nothing, instead of forked from a parent that has
+    imported the usual libraries. `checkpoints` false: no state is kept between cells; a state of more than
+    `checkpoint_mb` never is."""
+
+    warm: bool = True
+    checkpoints: bool = True
+    checkpoint_mb: float = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,14 +164,53 @@ class DeploymentSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduleSettings:
+    """``[schedules.NAME]``: exactly one of `cron` (with `tz`), `every` ("15m"), `on_data` (a glob or data:/NAME),
+    `on_drift`, `on_degradation` (a deployment); and of `pipeline`, `notebook`. `pin`: run the notebooks as they were
+    when it was made. `missed`: once, skip or all; `overlap`: skip, queue or cancel-old. `keep`: of how many runs the
+    executed notebooks stay. `on_failure`, `on_success`: whom to tell (``https://…``, ``mailto:…``, ``exec:…``)."""
+
+    cron: str | None = None
+    tz: str = "UTC"
+    every: str | None = None
+    on_data: str | None = None
+    on_drift: str | None = None
+    on_degradation: str | None = None
+    pipeline: str | None = None
+    notebook: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    pin: bool = False
+    missed: str = "once"
+    overlap: str = "skip"
+    retries: int = 0
+    backoff: str = "1m"
+    timeout: str | None = None
+    keep: int | None = None
+    on_failure: tuple[str, ...] = ()
+    on_success: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotifySettings:
+    """``[notify]``: the mail server of ``mailto:``, as ``smtp://USER@HOST:PORT`` (or ``smtps://``; the password comes
+    from the environment variable NBOPS_SMTP_PASSWORD), and who the mail is from."""
+
+    smtp: str = "smtp://localhost:25"
+    sender: str = "nbops@localhost"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The whole file. ``[roles]``: who may speak for a role, by identity: ``owner = ["ann", "bob"]``."""
 
     store: StoreSettings = field(default_factory=StoreSettings)
     capture: CaptureSettings = field(default_factory=CaptureSettings)
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     deployments: Mapping[str, DeploymentSettings] = field(default_factory=dict)
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
     def deployment(self, name: str) -> DeploymentSettings:
         """The wishes for a deployment; the defaults if nbops.toml doesn't speak of it."""

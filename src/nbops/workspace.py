@@ -104,6 +104,8 @@ def open_workspace(
     now = clock or SystemClock()
     if settings.store.durability not in ("normal", "full"):
         raise SettingsError(f"[store] durability: {settings.store.durability!r} is neither 'normal' nor 'full'")
+    if settings.capture.keep_models not in ("last", "all", "none"):
+        raise SettingsError(f"[capture] keep_models: {settings.capture.keep_models!r} is not 'last', 'all' or 'none'")
     return Workspace(
         root=place.root,
         home=place.home,

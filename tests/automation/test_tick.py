@@ -18,8 +18,9 @@ import pytest
 from turning import NOW, later, learn, lived, notebook, served, settings
 
 from deployed_model import at, rows
-from nbops.automation.tick import LEASE, MAX_ATTEMPTS, carry_out, tick
-from nbops.core.automation import Job
+from nbops.automation.jobs import LEASE
+from nbops.automation.tick import carry_out, tick
+from nbops.core.automation import MAX_ATTEMPTS, Job
 from nbops.core.deployments import Alert
 from nbops.core.errors import CorruptArtifactError, SettingsError, UnknownNameError
 from nbops.core.models import Action

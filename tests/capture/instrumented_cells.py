@@ -39,7 +39,7 @@ class Cells:
 
     def run(self, source: str, *, fails: bool = False) -> Observations:
         """Run a tracked cell. With `fails` it must raise; the exception is then in `error`."""
-        self.instruments.begin(Scope(workspace=self.workspace))
+        self.instruments.begin(Scope(workspace=self.workspace, code=source))
         self.error = None
         try:
             self.plain(source)

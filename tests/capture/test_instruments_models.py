@@ -78,7 +78,8 @@ scores = cross_validate(Ridge(), X, y, cv=4)
 """)
     assert [(m.name, m.params["estimator__ridge"]) for m in seen.models] == [("search", "Ridge")]
     assert seen.models[0].params["param_grid"] == {"ridge__alpha": [0.1, 1, 10]}
-    (metric,) = seen.metrics
+    best, metric = seen.metrics
+    assert (best.name, best.value) == ("best_score_", cells.namespace["search"].best_score_)
     assert (metric.name, metric.source) == ("test_score", "sklearn.model_selection.cross_validate")
     assert metric.value == pytest.approx(np.mean(cells.namespace["scores"]["test_score"]))
     assert [(s.name, s.step) for s in seen.series] == [("test_score", i) for i in range(4)]
@@ -318,7 +319,7 @@ model = Remote(api_key="hunter2hunter2", url="https://me:hunter2hunter2@example.
 
 def test_budget_over_is_said_and_no_old_digest_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "nbops.toml").write_text("[capture]\nbudget_s = 0.0\nkeep_models = false\n")
+    (tmp_path / "nbops.toml").write_text("[capture]\nbudget_s = 0.0\nkeep_models = 'none'\n")
     cells = Cells(tmp_path)
     cells.plain(PREPARE)
     seen = cells.run("from sklearn.linear_model import Ridge\nmodel = Ridge().fit(X, y)\nmodel.score(X, y)")

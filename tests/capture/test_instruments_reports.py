@@ -57,3 +57,39 @@ def test_a_fit_whose_model_is_gone_is_said(cells):
     assert seen.models == ()
     (note,) = seen.notes
     assert note.startswith("1 model was fitted, and is not kept: ") and "(1 Ridge)" in note
+
+
+def test_a_search_is_one_record_with_its_best_parameters_and_its_table(cells):
+    cells.plain("""
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+columns = ColumnTransformer([("n", StandardScaler(), ["a", "b"]), ("k", OneHotEncoder(dtype=np.float32), ["kind"])])
+pipe = Pipeline([("columns", columns), ("ridge", Ridge())])
+""")
+    seen = cells.run("""search = GridSearchCV(pipe, {"ridge__alpha": [0.1, 1.0, 1e6]}, cv=3).fit(X, y)""")
+    (model,) = seen.models
+    assert (model.name, model.params["best_params_"]) == ("search", {"ridge__alpha": 0.1})
+    assert model.params["estimator__columns__k__dtype"] == "numpy.float32"
+    (metric,) = seen.metrics
+    assert (metric.name, metric.value) == ("best_score_", cells.namespace["search"].best_score_)
+    (kept,) = [a for a in seen.artifacts if a.name == "cv_results.json"]
+    table = parse(cells.workspace.artifacts.read_bytes(kept.digest).decode())
+    assert table["param_ridge__alpha"] == [0.1, 1.0, 1e6] and table["params"][1] == {"ridge__alpha": 1.0}
+    assert table["mean_test_score"] == cells.namespace["search"].cv_results_["mean_test_score"].tolist()
+    assert seen.notes == ()
+
+
+def test_thousands_of_nested_fits_are_one_record(cells):
+    seen = cells.run("""
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, cross_validate
+grid = {"alpha": np.logspace(-3, 3, 100).tolist()}
+nested = cross_validate(GridSearchCV(Ridge(), grid, cv=3), X, y, cv=3)
+search = GridSearchCV(Ridge(), grid, cv=3).fit(X, y)
+""")
+    assert [m.name for m in seen.models] == ["search"]
+    assert [m.name for m in seen.metrics] == ["test_score", "best_score_"]
+    assert seen.notes == ()

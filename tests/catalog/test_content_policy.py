@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -13,12 +14,15 @@ import pandas as pd
 import pytest
 from tracked_cells import Tracked, tracked
 
+from nbops.capture import keeping
+from nbops.capture.cells import CellStart
 from nbops.catalog.content import KEPT, get
 from nbops.catalog.deletion import delete
 from nbops.catalog.garbage import collect
 from nbops.catalog.versions import Catalogue
 from nbops.core.errors import UnknownNameError
 from nbops.core.runs import RunKind
+from nbops.pipeline.execute import run_notebook
 from nbops.store import data_contents, records, runs
 from nbops.workspace import Workspace, open_workspace
 
@@ -51,7 +55,10 @@ def kept(ws: Workspace, ref: str, target: Path) -> bytes | None:
     return target.read_bytes()
 
 
-def test_files_that_were_read_and_written_can_be_had_back_when_they_are_gone(tmp_path: Path) -> None:
+def test_files_that_were_read_and_written_can_be_had_back_when_they_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "AT_ONCE_S", 60.0)  # however slow the machine is
     small, large = b"a,b\n1,2\n", np.random.default_rng(0).bytes(3_000_000)
     (tmp_path / "small.csv").write_bytes(small)
     (tmp_path / "large.bin").write_bytes(large)
@@ -228,3 +235,38 @@ def aged(ws: Workspace) -> None:
     then = time.time() - 7200
     for file in ws.artifacts.root.rglob("*"):
         os.utime(file, (then, then))
+
+
+def test_a_step_whose_kernel_ends_at_once_keeps_what_it_read(tmp_path: Path) -> None:
+    (tmp_path / "nbops.toml").touch()
+    large = np.random.default_rng(3).bytes(20_000_000)
+    (tmp_path / "large.bin").write_bytes(large)
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
+    book = {"nbformat": 4, "nbformat_minor": 5, "cells": [cell | {"source": reading("large.bin") + ";"}]}
+    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "python3"}}
+    (tmp_path / "step.ipynb").write_text(json.dumps(book | {"metadata": kernel}))
+    ws = open_workspace(tmp_path, environ={})
+    run_notebook(ws, tmp_path / "step.ipynb")
+    (tmp_path / "large.bin").unlink()
+    assert kept(ws, "large.bin", tmp_path / "back") == large
+    ws.store.close()
+
+
+def test_what_goes_wrong_is_said_and_the_record_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    with project(
+        tmp_path, "[store]\nkeep = ['t']\n", cell=reading("a.csv") + "\nimport numpy as np\nt = np.ones(3)"
+    ) as book:
+        root = book.ws.artifacts.root
+        root.mkdir(parents=True)
+        (root / "tmp").write_text("a file where a folder should be")  # nothing can be written
+        start = CellStart(source="", code=book.cells["cell"], name=None)
+        cell = book.session.begin(start, book.namespace)
+        assert cell is not None
+        exec(book.cells["cell"], book.namespace)
+        done = book.session.end(cell)
+        assert done.record is not None, done.problem
+        (use,) = done.record.files
+        assert use.digest is not None and (use.not_kept or "").startswith("not kept: ")
+        assert any(note.startswith("t is not kept: ") for note in done.record.notes)
+        (root / "tmp").unlink()

@@ -115,6 +115,8 @@ def test_the_same_on_postgresql(postgres_server: Server, tmp_path: Path, monkeyp
     with pytest.raises(RefusedError):  # what is beside no file of the store may be another's
         collect(ws, remove=True)
     assert set(ws.artifacts.digests()) == kept
+    assert len(collect(ws, remove=True, alone=True).runs) == 2
+    assert deleted(ws) == [] and set(ws.artifacts.digests()) <= kept
     ws.store.close()
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "run": set(),
     "params": set(),
     "pipeline": {"list", "run", "show", "status", "infer", "split"},
+    "sweep": set(),
     "runs": {"list", "show", "diff", "delete", "restore"},
     "lineage": set(),
     "stale": set(),
@@ -28,7 +29,7 @@ COMMANDS = {
     "slice": set(),
     "reproduce": set(),
     "diff": set(),
-    "data": {"list", "show", "diff", "get", "gc"},
+    "data": {"list", "show", "diff", "get", "profile", "check", "tag", "describe", "gc"},
     "promote": set(),
     "approve": set(),
     "reject": set(),
@@ -41,8 +42,22 @@ COMMANDS = {
     "alerts": set(),
     "tick": set(),
     "decisions": set(),
+    "schedule": {"add", "list", "pause", "resume", "run-now", "stop", "remove", "history"},
+    "worker": set(),
+    "plan": set(),
+    "apply": set(),
 }
-WRITING = {"init", "demo", "run", "deployments add"}
+WRITING = {
+    "init",
+    "demo",
+    "run",
+    "deployments add",
+    "worker",
+    "schedule pause",
+    "schedule resume",
+    "schedule stop",
+    "schedule remove",
+}
 
 
 def nbops(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -104,6 +119,8 @@ def test_every_reading_command_speaks_json() -> None:
         (["labels", "list", "nothing"], 2, "there is no deployment 'nothing'"),
         (["alerts", "nothing"], 2, "there is no deployment 'nothing'"),
         (["decisions", "nothing"], 2, "there is no deployment 'nothing'"),
+        (["schedule", "pause", "nothing"], 2, "there is no schedule 'nothing'"),
+        (["schedule", "add", "x", "--every", "1h", "--pipeline", "nothing"], 2, "there is no pipeline 'nothing'"),
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],
 )
@@ -116,7 +133,18 @@ def test_a_mistake_is_one_sentence_and_its_exit_code(project: Path, words: list[
 
 
 @pytest.mark.parametrize(
-    "words", [["runs"], ["models"], ["deployments"], ["labels"], ["alerts"], ["decisions"], ["pipeline"], ["data"]]
+    "words",
+    [
+        ["runs"],
+        ["models"],
+        ["deployments"],
+        ["labels"],
+        ["alerts"],
+        ["decisions"],
+        ["pipeline"],
+        ["data"],
+        ["schedule"],
+    ],
 )
 def test_an_empty_project_says_what_to_do(project: Path, words: list[str]) -> None:
     assert "no " in nbops(project, *words).stdout

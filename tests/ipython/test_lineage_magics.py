@@ -30,3 +30,17 @@ def test_a_cell_whose_input_was_made_again(tracked_kernel: Kernel) -> None:
     said = tracked_kernel.text("%nbops stale")
     assert "a cell (In [4]): input changed" in said
     assert "'data' was made again by a cell (In [5])" in said
+
+
+def test_a_card_says_at_once_what_is_stale_or_out_of_order(tracked_kernel: Kernel) -> None:
+    make, use = "%%track\nimport numpy as np\na = np.arange(3) + start", "%%track\nb = a + 1"
+    tracked_kernel.run("start = 0")
+    assert "stale" not in tracked_kernel.cards(make)[0]["text/plain"]
+    (fresh,) = tracked_kernel.cards(use)
+    assert "fingerprints within 1 s" in fresh["text/plain"]
+    tracked_kernel.run("start = 5")
+    (again,) = tracked_kernel.cards(make)
+    assert "stale now: In [3] used 'a' as it was before" in again["text/plain"]
+    assert "stale now" in again["text/html"]
+    (then,) = tracked_kernel.cards(use)
+    assert "stale" not in then["text/plain"]

@@ -151,6 +151,17 @@ def test_a_scaler_fitted_before_the_split_is_proved_by_what_it_gave(book: Book) 
     assert "'scaler' (StandardScaler) was fitted on 200 rows, and 100.0% of the rows that 'model' was judged on" in why
 
 
+def test_a_transformer_that_learns_nothing_may_see_all_rows(book: Book) -> None:
+    kinds = found(
+        book,
+        "from sklearn.preprocessing import PolynomialFeatures\nrows = pd.read_csv('all.csv')\ninputs = rows[names]",
+        "wide = PolynomialFeatures()\nX = pd.DataFrame(wide.fit_transform(inputs)).rename(columns=str)",
+        "X_train, X_test, y_train, y_test = train_test_split(X, rows['y'], random_state=0)",
+        "model = Ridge().fit(X_train, y_train)\nmean_absolute_error(y_test, model.predict(X_test))",
+    )
+    assert [f.kind for f in kinds] == [LeakKind.NONE]
+
+
 def test_a_scaler_fitted_before_the_split_in_two_steps_is_suspected(book: Book) -> None:
     kinds = found(
         book,

@@ -27,6 +27,8 @@ READS = [
     ("open('a.txt').read()", "a.txt"),
     ("Path('a.txt').read_text()", "a.txt"),
     ("for m in months:\n    pd.read_csv(f'data/{m}.csv')", "data/*.csv"),
+    ("labelled: str = 'data/in'\nsorted(Path(labelled).glob('*.csv'))", "data/in/*.csv"),
+    ("glob.glob('data/*.csv')", "data/*.csv"),
     ("np.load('a.npy')", "a.npy"),
     ("joblib.load('m.joblib')", "m.joblib"),
 ]

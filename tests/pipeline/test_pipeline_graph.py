@@ -128,3 +128,62 @@ def test_a_dry_run_says_what_it_would_do_and_leaves_nothing_behind(project):
     assert not (project.root / ".nbops").exists()
     assert runs.listed(project.ws().store) == []
     assert done.detail["steps"].keys() == {"a", "b"}
+
+
+def test_what_a_run_keeps_of_its_code_stands_only_while_its_files_have_their_bytes(project):
+    """The short way to know a step's code must never differ from the long one."""
+    from nbops.notebook import files
+    from nbops.pipeline.code_text import code_text
+
+    notebook = project.notebook("nb/a.ipynb", "import rules, later")
+    (project.root / "rules.py").write_text("A = 1\n")
+    ws = project.ws()
+
+    def now(known):
+        read = files.read(notebook)
+        found = code_text(ws, read, known)
+        assert found == code_text(ws, read, None)
+        return found
+
+    first = now(None)
+    assert code_text(ws, files.read(notebook), first) is first
+    assert list(first.modules) == ["rules.py"]
+    (project.root / "rules.py").write_text("A = 1  # one\n")
+    second = now(first)
+    assert second.modules == first.modules
+    (project.root / "rules.py").write_text("import time\nA = time.time()\n")
+    third = now(second)
+    assert third.outside == "rules.py, line 2, uses the time of day (time.time)"
+    (project.root / "nb/later.py").write_text("B = 1\n")  # a module that wasn't there
+    fourth = now(third)
+    assert list(fourth.modules) == ["nb/later.py", "rules.py"]
+    (project.root / "nb/rules.py").write_text("A = 2\n")  # one that stands before another
+    assert list(now(fourth).modules) == ["nb/later.py", "nb/rules.py"]
+    (project.root / "nb/later.py").unlink()
+    assert list(now(fourth).modules) == ["nb/rules.py"]
+    project.notebook("nb/a.ipynb", "import rules", "open('x')")
+    assert now(fourth).code != fourth.code
+
+
+def test_one_value_for_every_face(project):
+    from nbops.pipeline.description import described
+
+    project.notebook("a.ipynb", "# parameters\nmonth: str\nn: Annotated[int, Ge(1)] = 2  # how many")
+    project.notebook("b.ipynb", "# parameters\nn = 2\nkey = nbops.param(secret=True, env='KEY')")
+    project.toml(
+        '[pipelines.main]\nparams = { month = "2011-01" }\non_failure = "c"\n'
+        '[pipelines.main.steps.b]\nnotebook = "b.ipynb"\ninputs = ["x"]\nwhen = "params.n > 1"\n'
+        '[pipelines.main.steps.a]\nnotebook = "a.ipynb"\noutputs = ["x"]\n'
+        '[pipelines.main.steps.c]\nnotebook = "b.ipynb"\n'
+    )
+    found = described(project.ws())
+    assert (found["name"], found["order"], found["edges"]) == ("main", ["a", "b"], [["a", "b", "x"]])
+    assert [(s["name"], s["when"], s["on_failure"]) for s in found["steps"]] == [
+        ("a", None, False),
+        ("b", "params.n > 1", False),
+        ("c", None, True),
+    ]
+    taken = {p["name"]: p for p in found["parameters"]}
+    assert (taken["month"]["default"], taken["month"]["required"], taken["month"]["steps"]) == ("2011-01", False, ["a"])
+    assert (taken["n"]["min"], taken["n"]["help"], taken["n"]["steps"]) == (1, "how many", ["b", "a", "c"])
+    assert taken["key"]["secret"] is True

@@ -7,13 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nbops.core.clock import FixedClock
 from nbops.core.errors import ExecutionError
 from nbops.core.runs import RunKind, RunStatus
+from nbops.pipeline.run import run_pipeline
 from nbops.pipeline.step_run import add_detail
 from nbops.store import runs
+from nbops.workspace import open_workspace
 
 PREPARE = (
     "# parameters\nmonth = 1",
@@ -176,6 +180,11 @@ def test_a_step_that_looks_outside_is_not_cached_unless_declared(project, cell, 
     assert re.search(says, last["a"].why), last["a"].why
     project.toml('[pipelines.main.steps.a]\nnotebook = "a.ipynb"\ncache = true\n')
     assert project.run(dry_run=True)[1]["a"].state == "would be cached"
+    project.toml('[pipelines.main.steps.a]\nnotebook = "a.ipynb"\ncache = "1d"\n')
+    assert project.run(dry_run=True)[1]["a"].state == "would be cached"
+    later = open_workspace(project.root, clock=FixedClock(datetime.now(UTC) + timedelta(days=3)))
+    step = run_pipeline(later, dry_run=True).detail["steps"]["a"]
+    assert (step["verdict"], step["why"]) == ("stale", "its last run is 3.0 days old, and cache = '1d'")
     project.toml('[pipelines.main.steps.a]\nnotebook = "a.ipynb"\ncache = false\n')
     assert project.run(dry_run=True)[1]["a"].why == "nbops.toml says cache = false"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -177,3 +178,17 @@ def test_numbers() -> None:
         "inf",
         "123457",
     ]
+
+
+def test_the_notebooks_state_and_the_budget_are_said() -> None:
+    state = ("stale now: In [2] used 'df' as it was before",)
+    for text in (
+        card_text(FULL, state=state, budget_s=1.0),
+        "".join(read(card_html(FULL, state=state, budget_s=1.0)).seen),
+    ):
+        assert state[0] in text
+        assert "not fingerprinted: they may take 1 s a cell" in text
+    assert card_text(FULL, full=False, state=state).endswith(state[0])
+    assert "nbops-note" in card_html(dataclasses.replace(FULL, notes=()), state=state)
+    fine = dataclasses.replace(FULL, reads=FULL.reads[:1], writes=())
+    assert "fingerprints within 0.5 s" in card_text(fine, budget_s=0.5)

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from bike_months import months_of
 
+from nbops.capture.keeping import copied
 from nbops.core.canonical import parse
 from nbops.core.errors import UnknownNameError
 from nbops.core.models import Action, Field, ModelVersion, Promotion, Signature
 from nbops.core.reproduction import Reproduction, Verdict
 from nbops.core.runs import RunKind
+from nbops.fingerprints.fingerprint import fingerprint
 from nbops.pipeline.execute import run_notebook
 from nbops.render.difference import difference_text
 from nbops.render.reproduction import reproduction_html, reproduction_text
@@ -24,7 +26,6 @@ from nbops.reproduction.reproduce import reproduce
 from nbops.reproduction.restore import KEPT
 from nbops.store import data_contents, models, records, runs
 from nbops.store.artifacts import digest_of
-from nbops.workspace import Workspace
 
 
 def nbops(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -72,7 +73,6 @@ def test_changed_data_is_named_with_the_first_variable_and_column(bikes, tmp_pat
     import pandas as pd
 
     mine = bikes.copy(tmp_path / "p")
-    without_kept_data(mine.ws())
     file = mine.root / "data" / "training.parquet"
     rides = pd.read_parquet(file)
     rides.loc[rides.index[100], "temp"] += 0.01
@@ -108,7 +108,6 @@ def test_data_whose_content_is_kept_comes_back_whatever_has_become_of_the_file(b
 
 def test_without_its_data_it_could_not_be_done(bikes, tmp_path: Path) -> None:
     mine = bikes.copy(tmp_path / "p")
-    without_kept_data(mine.ws())
     (mine.root / "data" / "training.parquet").unlink()
     done = nbops(mine.root, "reproduce", bikes.run.id)
     assert done.returncode == 1
@@ -119,19 +118,16 @@ def test_without_its_data_it_could_not_be_done(bikes, tmp_path: Path) -> None:
 
 def test_data_that_was_kept_comes_back_when_the_file_is_gone(bikes, tmp_path: Path) -> None:
     mine = bikes.copy(tmp_path / "p")
-    (mine.root / "data" / "training.parquet").unlink()
-    result = reproduce(mine.ws(), bikes.run.id)
+    ws, file = mine.ws(), mine.root / "data" / "training.parquet"
+    kept = copied(ws, file, fingerprint(file).digest or "", run=bikes.run.id)  # as a session does by default
+    assert kept is not None
+    with ws.store.transaction() as tx:
+        data_contents.add(tx, [kept])
+    file.unlink()
+    result = reproduce(ws, bikes.run.id)
     assert result.verdict is Verdict.IDENTICAL
     assert [(r.name, r.how) for r in result.restored if r.what == "input"] == [("data/training.parquet", KEPT)]
     assert not (mine.root / "data" / "training.parquet").exists()
-
-
-def without_kept_data(ws: Workspace) -> None:
-    """As if ``[store] never_keep`` had named everything."""
-    for artifact in data_contents.artifacts(ws.store).values():
-        ws.artifacts.path(artifact).unlink()
-        with ws.store.transaction() as tx:
-            data_contents.forget(tx, artifact)
 
 
 def test_an_executed_notebook_is_enough_where_there_is_no_store(bikes, tmp_path: Path) -> None:

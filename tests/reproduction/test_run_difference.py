@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
+
 from nbops.core.difference import Difference
 from nbops.core.fingerprint import Column, Fingerprint
-from nbops.core.runs import DataUse, FileUse
+from nbops.core.runs import DataUse, FileUse, Run, RunKind
+from nbops.fingerprints.fingerprint import fingerprint
 from nbops.render.difference import difference_text
 from nbops.reproduction.difference import difference
 
@@ -77,3 +81,41 @@ def test_values_data_and_environment(project) -> None:
     assert data["a.csv"] == "cannot be compared: not fingerprinted: budget"
     assert of(result, "environment").keys() == {"Python", "pandas"}
     assert [(c.a, c.b) for c in result.changes if c.name == "git"] == [("aaa", "bbb")]
+
+
+def test_runs_of_a_pipeline_are_compared_step_by_step(project) -> None:
+    pipelines = []
+    for rows, x in ((10, "x = 1"), (12, "x = 2")):
+        whole = project.session(kind=RunKind.PIPELINE, name="train", notebook=None)
+        for name in ("prepare", "fit"):
+            use = frame(f"{rows}{name}", rows if name == "prepare" else 5)
+            project.session((x, {"writes": (use,)}), kind=RunKind.STEP, name=name, parent=whole.id)
+        pipelines.append(whole.id)
+    result = difference(project.ws(), *pipelines)
+    assert of(result, "code") == {"prepare: cell [1]": "+1 −1 lines", "fit: cell [1]": "+1 −1 lines"}
+    assert of(result, "data")["prepare: rides"].startswith("2 rows more; ")
+    assert "rows" not in of(result, "data")["fit: rides"]
+    assert difference(project.ws(), pipelines[0], pipelines[0]).changes == ()
+
+
+def test_where_the_distributions_of_a_kept_file_moved_is_told_column_by_column(project) -> None:
+    rng = np.random.default_rng(0)
+    path = project.root / "in.csv"
+    ws = project.ws()
+
+    def read(shift: float) -> Run:
+        table = pd.DataFrame({"moved": rng.normal(size=500) + shift, "same": np.arange(500)})
+        table.to_csv(path, index=False)
+        ws.artifacts.put_file(path)
+        made = fingerprint(path)
+        use = FileUse(path="in.csv", mode="read", digest=made.digest, size=path.stat().st_size)
+        return project.session(("read()", {"files": (use,)}))
+
+    result = difference(ws, read(0.0).id, read(3.0).id)
+    moved = of(result, "distribution")
+    assert list(moved) == ["in.csv: moved"]
+    assert "median moved" in moved["in.csv: moved"]
+    gone = FileUse(path="in.csv", mode="read", digest="f1:blake3:" + "0" * 64, size=9)
+    result = difference(ws, read(0.0).id, project.session(("read()", {"files": (gone,)})).id)
+    assert of(result, "distribution") == {}
+    assert "the distributions of in.csv could not be compared" in result.notes[0]

@@ -23,7 +23,7 @@ from nbops.core.errors import (
 )
 from nbops.core.fingerprint import Column, Fingerprint
 from nbops.core.runs import CellRecord, CellStatus, DataUse, Metric, Owner, Run, RunKind, RunStatus
-from nbops.store import database, mentions, records, runs
+from nbops.store import database, deleted_runs, mentions, records, runs
 from nbops.store.artifacts import ArtifactStore
 from nbops.store.database import Database
 from nbops.store.liveness import alive, this_process
@@ -115,6 +115,21 @@ def test_a_run_and_its_record_come_back_as_they_were(store: Database) -> None:
         ("loss", 2),
         ("mae", None),
     ]
+
+
+def test_a_deleted_run_comes_back_as_it_was(store: Database) -> None:
+    run, record = a_run(), a_record()
+    with store.transaction() as tx:
+        runs.save(tx, run)
+        records.add(tx, record)
+    before = records.of_run(store, "aa11")
+    with store.transaction() as tx:
+        deleted_runs.take_out(tx, "aa11", asked="aa11", by="me")
+    assert runs.listed(store) == [] == records.of_run(store, "aa11") == records.metrics(store, "aa11")
+    with store.transaction() as tx:
+        deleted_runs.put_back(tx, "aa11")
+    assert runs.get(store, "aa11") == run and repr(records.of_run(store, "aa11")) == repr(before)
+    assert [m.name for m in records.metrics(store, "aa11")] == ["mae"]
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Database) -> None:

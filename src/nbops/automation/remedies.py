@@ -1,5 +1,5 @@
-"""What can be done about a cause. Each remedy makes a challenger and takes it to the gates, where it meets the
-champion; none puts anything into production by itself.
+"""What can be done about a cause. A deployment's remedy makes a challenger and takes it to the gates, where it meets
+the champion; none puts anything into production by itself. A schedule's is to run what it names.
 
 A cheaper remedy than retraining (rescaling the level to the last labelled period, say) is one more function here:
 it registers its result as a version of its own and promotes it the same way.
@@ -7,14 +7,24 @@ it registers its result as a version of its own and promotes it the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from nbops.core.automation import Decision
-from nbops.core.errors import RefusedError, SettingsError
+from nbops.automation.jobs import JobError
+from nbops.automation.schedules import notebooks_of
+from nbops.core.automation import Decision, Schedule
+from nbops.core.errors import NbopsError, NotebookError, RefusedError, SettingsError
 from nbops.core.models import Action
+from nbops.core.runs import Run, RunKind
+from nbops.pipeline.execute import run_notebook
+from nbops.pipeline.graph import chosen
 from nbops.pipeline.run import run_pipeline
 from nbops.promotion.promote import promote
+from nbops.store import runs, schedules
 from nbops.workspace import Workspace
 
 Remedy = Callable[..., dict[str, Any]]
@@ -62,3 +72,86 @@ def retrain(workspace: Workspace, decision: Decision, progress: Callable[..., No
         }
     outcome = "waits for approval" if promotion.action is Action.PENDING else "promoted"
     return {"run": run.id, "promotion": promotion.id, "outcome": outcome, "version": promotion.to_version}
+
+
+@remedy
+def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] | None = None) -> dict[str, Any]:
+    """Run what a schedule names: the notebooks as they are on disk now, or as they were when it was pinned.
+
+    Returns
+    -------
+    dict
+        ``run``, ``outcome`` ("completed"), ``notebooks`` ({path: digest of what ran}, kept as artifacts).
+
+    Raises
+    ------
+    JobError
+        If it fails; its result has the same keys.
+    """
+    assert decision.schedule is not None
+    schedule = schedules.get(workspace.store, decision.schedule)
+    versions = dict(schedule.pinned) or _on_disk(workspace, schedule)
+    tag = f"decision:{decision.id}"
+    tags = (f"schedule:{schedule.name}", tag)
+    try:
+        with _pinned(workspace, schedule) as (pinned, names):
+            if schedule.pipeline is not None:
+                name, params = schedule.pipeline, dict(schedule.params)
+                done = run_pipeline(pinned, name, params=params, tags=tags, progress=progress)
+            else:
+                written = str(schedule.notebook)
+                done = run_notebook(
+                    workspace,
+                    workspace.root / names.get(written, written),
+                    name=Path(written).stem,
+                    params=schedule.params,
+                    tags=tags,
+                    progress=progress,
+                )
+    except NbopsError as error:
+        found = _tagged(workspace, tag)
+        result = {"notebooks": versions, **({"run": found.id} if found else {})}
+        raise JobError(f"{type(error).__name__}: {error}", result) from error
+    return {"run": done.id, "outcome": "completed", "notebooks": versions}
+
+
+def _on_disk(workspace: Workspace, schedule: Schedule) -> dict[str, str]:
+    """The notebooks as they are now, kept."""
+    found = {}
+    for file in notebooks_of(workspace, schedule):
+        path = workspace.root / file
+        if not path.is_file():
+            raise NotebookError(f"schedule {schedule.name!r}: there is no notebook {str(path)!r}")
+        found[file] = workspace.artifacts.put_file(path)
+    return found
+
+
+@contextmanager
+def _pinned(workspace: Workspace, schedule: Schedule) -> Iterator[tuple[Workspace, Mapping[str, str]]]:
+    """A workspace whose pipeline runs the snapshots, and where these lie ({notebook: snapshot}): beside the notebooks
+    they are of, so that relative paths and local modules are found, and gone afterwards."""
+    names: dict[str, str] = {}
+    try:
+        for file, digest in schedule.pinned.items():
+            place = (workspace.root / file).with_name(f".pinned-{digest[-12:]}-{Path(file).name}")
+            shutil.copyfile(workspace.artifacts.verified(digest), place)
+            names[file] = str(place)
+        if names and schedule.pipeline is not None:
+            name, pipeline = chosen(workspace.settings, schedule.pipeline)
+            steps = {
+                step: dataclasses.replace(spec, notebook=names.get(spec.notebook, spec.notebook))
+                for step, spec in pipeline.steps.items()
+            }
+            pipelines = {**workspace.settings.pipelines, name: dataclasses.replace(pipeline, steps=steps)}
+            settings = dataclasses.replace(workspace.settings, pipelines=pipelines)
+            workspace = dataclasses.replace(workspace, settings=settings)
+        yield workspace, names
+    finally:
+        for snapshot in names.values():
+            Path(snapshot).unlink(missing_ok=True)
+
+
+def _tagged(workspace: Workspace, tag: str) -> Run | None:
+    """The newest run with that tag."""
+    newest = runs.listed(workspace.store, kinds=[RunKind.PIPELINE, RunKind.STEP], limit=200)
+    return next((found for found in newest if tag in found.tags), None)

@@ -111,6 +111,7 @@ def log_metric(name: str, value: float, step: int | None = None) -> None:
     metric = Metric(name=name, value=number(name, value), step=None if step is None else int(step))
     if cell is not None:
         cell.metrics.append(metric)
+        _tell(metric)
 
 
 def log_metrics(metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -192,6 +193,15 @@ def _cell() -> OpenCell | None:
     if session is None or session.off or not session.here:
         return None
     return session.cell or session.outside()
+
+
+def _tell(metric: Metric) -> None:
+    session = _session()
+    for listener in list(session.listeners) if session is not None else ():
+        try:
+            listener(metric)
+        except Exception:  # noqa: BLE001  a chart that can't be drawn must not end a training
+            session.listeners.remove(listener)  # type: ignore[union-attr]
 
 
 def _named(what: str, name: Any) -> None:

@@ -49,7 +49,9 @@ class OpenCell:
     overhead_s: float = 0.0
     fingerprint_s: float = 0.0  # of the budget, already used
     reads: list[DataUse] = field(default_factory=list)
-    ids: dict[str, int] = field(default_factory=dict)  # name → id() of the data it named before
+    ids: dict[str, int] = field(default_factory=dict)  # path → id() of the data that was there before
+    spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # path → where its values lie in memory
+    read_names: tuple[str, ...] = ()
     write_names: tuple[str, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
     models: list[ModelUse] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Which names of a namespace hold data, and what that data is before and after a cell.
+"""What is data, and what it is now.
 
 A type is recognised by the module it comes from: nothing is imported that the user hasn't imported. A fingerprint
 is always of the content as it is now; where the time for it is over, that is said, and no older digest is shown.
@@ -7,7 +7,6 @@ is always of the content as it is now; where the time for it is over, that is sa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nbops.core.fingerprint import Fingerprint
@@ -27,13 +26,6 @@ OVER_BUDGET = "not fingerprinted: budget"
 def is_data(value: Any) -> bool:
     """Is it a table, an array, or a part of one?"""
     return any(base.__name__ in _TYPES.get(base.__module__.partition(".")[0], ()) for base in type(value).__mro__[:-1])
-
-
-def data_names(names: Iterable[str], namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The names that hold data now, with it, in the order given."""
-    for name in names:
-        if name in namespace and is_data(namespace[name]):
-            yield name, namespace[name]
 
 
 class Fingerprinter:

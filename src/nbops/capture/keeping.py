@@ -109,8 +109,10 @@ class Keeper:
         self._waiting.extend(later)
         with self._lock:
             if self._waiting and self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="nbops-keep", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="nbops-keep", daemon=True)
+                with suppress(RuntimeError):  # none can be had: what waits is copied at the process's end
+                    thread.start()
+                    self._thread = thread
 
     def finish(self) -> None:
         """The process ends: wait for what is being copied, and copy the rest while there is time."""
@@ -133,7 +135,8 @@ class Keeper:
                     job = self._waiting.popleft()
                 self._copy(job)
         finally:
-            self.workspace.store.close()  # this thread's connection
+            with suppress(Exception):  # what isn't closed goes with the thread
+                self.workspace.store.close()  # this thread's connection
 
     def _pause(self) -> None:
         """Let a cell that runs have its time, for a while."""
@@ -173,12 +176,23 @@ class _Plan:
         if use.digest is None or use.size is None or "://" in use.path:
             return use
         if use.digest not in self._why:
-            self._why[use.digest] = self._keep(use.path, use.digest, use.size)
+            try:
+                self._why[use.digest] = self._keep(use.path, use.digest, use.size)
+            except Exception as error:
+                log.warning("not kept: %s: %s", use.path, error, exc_info=error)
+                self._why[use.digest] = _failed(error)
         why = self._why[use.digest]
         return use if why is None else dataclasses.replace(use, not_kept=why)
 
     def frame(self, use: DataUse, value: Any) -> None:
         """Keep a table or an array, if `keep` names it."""
+        try:
+            self._keep_frame(use, value)
+        except Exception as error:
+            log.warning("not kept: %s: %s", use.name, error, exc_info=error)
+            self.notes.append(f"{use.name} is {_failed(error)}")
+
+    def _keep_frame(self, use: DataUse, value: Any) -> None:
         digest = use.fingerprint.digest
         if value is None or digest is None or digest in self.contents or not _any(use.name, self.policy.keep):
             return
@@ -211,10 +225,7 @@ class _Plan:
             self.later[digest] = _Job(path=path, digest=digest, size=size, run=self.run)
             self._use_room(size)
             return None
-        try:
-            found = copied(self.workspace, path, digest, run=self.run)
-        except (NbopsError, OSError) as error:
-            return redact_text(f"not kept: {error}")[:200]
+        found = copied(self.workspace, path, digest, run=self.run)
         if found is None:
             return "not kept: it changed before it was copied"
         self._take(found)
@@ -266,14 +277,17 @@ def copied(
     """
     from nbops.fingerprints.files import of_file
     from nbops.fingerprints.streams import tagged
-    from nbops.fingerprints.work import Work
+    from nbops.fingerprints.work import NotHashableHonestly, Work
 
     class Pausing(Work):
         def check(self) -> None:
             pause()
 
     def same(copy: Path) -> bool:  # one thread: at the process's end no pool can be had
-        return tagged(of_file(copy, Pausing(lambda *_: b"", threads=1)).digest) == digest
+        try:
+            return tagged(of_file(copy, Pausing(lambda *_: b"", threads=1)).digest) == digest
+        except NotHashableHonestly:
+            return False
 
     kept = workspace.artifacts.add_copy(path, same, pause)
     if kept is None:
@@ -303,6 +317,10 @@ def _secret_inside(path: Path, size: int) -> str | None:
         if redact_text(text) != text:
             return "not kept: it holds what looks like a credential"
     return None
+
+
+def _failed(error: Exception) -> str:
+    return redact_text(f"not kept: {error}" if str(error) else f"not kept: {type(error).__name__}")[:200]
 
 
 def _any(name: str, patterns: Iterable[str]) -> bool:

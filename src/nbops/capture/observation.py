@@ -12,9 +12,11 @@ from nbops.workspace import Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """A tracked cell or block. What is kept goes to the workspace's artifacts, within its settings."""
+    """A tracked cell or block. What is kept goes to the workspace's artifacts, within its settings. `code` is the
+    cell's text; empty where it isn't known."""
 
     workspace: Workspace
+    code: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,27 +17,30 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nbops.capture.cells import CellStart, OpenCell, outcome, parameter, series_and_last
-from nbops.capture.data import Fingerprinter, data_names
+from nbops.capture.circumstances import Circumstances, detail_of
+from nbops.capture.data_uses import Known, look_before, written
 from nbops.capture.environment import code_state, environment, packages, peak_memory_mb
+from nbops.capture.identity import by_cells
 from nbops.capture.instruments import Instruments
 from nbops.capture.keeping import Keeper
 from nbops.capture.observation import Observations, Scope
+from nbops.capture.randomness import Randomness
 from nbops.capture.session_runs import block_ended, block_run, redacted, session_run
 from nbops.core.canonical import canonical, digest
 from nbops.core.redaction import redact_text
-from nbops.core.runs import Artifact, CellRecord, DataUse, Run, RunKind, RunStatus
+from nbops.core.runs import Artifact, CellRecord, Metric, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
 from nbops.notebook.embedded import fitted, payload_of
-from nbops.notebook.names import literals, names
+from nbops.notebook.names import literals
 from nbops.store import data_contents, records, runs
 from nbops.store.database import Transaction
-from nbops.workspace import Workspace
+from nbops.workspace import Workspace, relative
 
 log = logging.getLogger("nbops")
 log.addHandler(logging.NullHandler())  # without one, a warning would go to the user's cell as stderr output
@@ -93,11 +96,15 @@ class Session:
         self.off = False
         self.failures = 0
         self.untracked = CellStart(source="")  # what runs while no tracked cell does
+        self.listeners: list[Callable[[Metric], None]] = []  # told of each value that log_metric takes
         self.loose: OpenCell | None = None  # takes what is logged meanwhile
         self._open: OpenCell | None = None
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._modules_seen = 0
+        self._known: Known = {}
+        self._randomness = Randomness()
+        self._circumstances = Circumstances(workspace)
         self._unclosed: list[Run] = []  # ended, but that could not be written yet
         self._keeper = Keeper(workspace, lambda: self._open is not None)
         self._instruments = Instruments()
@@ -123,8 +130,9 @@ class Session:
             with self._lock:
                 run = self._run_for(start)
                 cell = OpenCell(start=start, run=run, namespace=namespace, started_at=self.workspace.clock.now())
-                self._before(cell)
-                self._instruments.begin(Scope(workspace=self.workspace))
+                look_before(cell, self.workspace.settings.capture.budget_s)
+                self._instruments.begin(Scope(workspace=self.workspace, code=start.code))
+                self._randomness.begin()
                 cell.observing = True
                 self._open = cell
         except BaseException as error:
@@ -253,28 +261,6 @@ class Session:
             self.run, self._modules_seen = session, modules_seen
         return block or session
 
-    def _before(self, cell: OpenCell) -> None:
-        used = names(cell.start.code)
-        cell.write_names = tuple(sorted(used.writes))
-        reads = sorted(used.reads | used.mutates)
-        cell.ids = {name: id(value) for name, value in data_names([*reads, *cell.write_names], cell.namespace)}
-        prints = Fingerprinter(self.workspace.settings.capture.budget_s)
-        cell.reads = [prints.use(name, value) for name, value in data_names(reads, cell.namespace)]
-        cell.fingerprint_s = prints.used_s
-
-    def _written(self, cell: OpenCell) -> list[DataUse]:
-        """The data that the cell bound to a name, or changed in place."""
-        prints = Fingerprinter(self.workspace.settings.capture.budget_s, cell.fingerprint_s)
-        before = {use.name: use.fingerprint for use in cell.reads}
-        written = []
-        for name, value in data_names(dict.fromkeys([*cell.write_names, *before]), cell.namespace):
-            rebound = cell.ids.get(name) != id(value)
-            if rebound or name in before:
-                use = prints.use(name, value)
-                if rebound or use.fingerprint.digest != before[name].digest:
-                    written.append(use)
-        return written
-
     def _literals(self, cell: OpenCell) -> dict[str, Any]:
         """The literals that the cell's text assigns, as far as the cell came to it."""
         if not cell.ran:
@@ -288,10 +274,11 @@ class Session:
     def _record(self, cell: OpenCell, run: Run, error: BaseException | None, ended: float) -> Outcome:
         observed = self._instruments.end(cell.namespace) if cell.observing else Observations()
         status, run_status, said = outcome(error)
-        given = {**self._literals(cell), **observed.params, **cell.params}
+        seeds, unseeded = self._randomness.end(cell.start.code, cell.namespace) if cell.observing else ({}, [])
+        given = {**seeds, **self._literals(cell), **observed.params, **cell.params}
         series, last = series_and_last(cell.metrics)
-        written = self._written(cell)
-        kept = self._keeper.keep(run.id, observed.files, [*cell.reads, *written], cell.namespace)
+        outputs = written(cell, self.workspace.settings.capture.budget_s, self._known)
+        kept = self._keeper.keep(run.id, observed.files, [*cell.reads, *outputs], cell.namespace)
         full = CellRecord(
             run=run.id,
             seq=0,
@@ -303,16 +290,17 @@ class Session:
             seconds=round(max(0.0, ended - cell.clock_started_s - observed.overhead_s), 6),
             peak_memory_mb=peak_memory_mb(),
             reads=tuple(cell.reads),
-            writes=tuple(written),
+            writes=tuple(outputs),
             params={name: parameter(name, value) for name, value in given.items()},
             metrics=(*observed.metrics, *last),
             models=(*observed.models, *cell.models),
             files=kept.files,
             artifacts=(*self._source(cell), *observed.artifacts, *cell.artifacts),
-            notes=(*cell.notes, *observed.notes, *kept.notes),
-            uncacheable=observed.uncacheable,
+            notes=(*cell.notes, *observed.notes, *kept.notes, *unseeded),
+            uncacheable=(*observed.uncacheable, *(["random"] if unseeded else [])),
             started_at=cell.started_at,
         )
+        around = self._circumstances.changed(self.notebook, step=self.run_id is not None)
         modules_seen = len(sys.modules)
         overhead = cell.overhead_s + time.perf_counter() - ended + observed.overhead_s
         with self.workspace.store.transaction() as tx:
@@ -325,6 +313,8 @@ class Session:
             data_contents.add(tx, kept.contents)
             if record.params != full.params:
                 runs.set_params(tx, run.id, dict(full.params))
+            for artifact in around:  # they are the session's, not the cell's: the notebook doesn't carry them
+                records.add_artifact(tx, self.run.id if self.run else run.id, full.seq, artifact)
             session = self._session_run_after(tx, cell)
             self._close_left_open(tx)
             if run.kind is RunKind.BLOCK:
@@ -332,6 +322,7 @@ class Session:
                 run = block_ended(
                     run, run_status, said, at=self.workspace.clock.now(), tags=cell.tags, environment=environment
                 )
+                run = dataclasses.replace(run, detail={**run.detail, **detail_of(self._circumstances.modules)})
                 runs.save(tx, run)
         if session is not None:
             self.run, self._modules_seen = session, modules_seen
@@ -359,18 +350,34 @@ class Session:
             return None
         tags = () if cell.start.name else (*redacted(cell.start.tags), *cell.tags)
         imported = len(sys.modules) != self._modules_seen
-        if not imported and set(tags) <= set(self.run.tags):
+        detail = detail_of(self._circumstances.modules)
+        moved = self._moved(cell)
+        same = {**self.run.detail, **detail} == self.run.detail and moved is None
+        if not imported and same and set(tags) <= set(self.run.tags):
             return self.run
         known = runs.as_stored(tx, self.run.id)
         new = dataclasses.replace(
             known,
             tags=tuple(dict.fromkeys([*known.tags, *tags])),
             code=self.run.code,
+            detail={**known.detail, **detail},
+            notebook=moved if moved is not None else known.notebook,
+            name=Path(moved).stem if moved is not None else known.name,
             environment={**self.run.environment, "packages": packages()} if imported else self.run.environment,
         )
         if new != known:
             runs.save(tx, new)
         return new
+
+    def _moved(self, cell: OpenCell) -> str | None:
+        """The notebook's new path, if it was renamed since."""
+        if self.notebook is None or self.run_id is not None or self.notebook.exists():
+            return None
+        found = by_cells(self.notebook.parent, cell.start.cell_id, [cell.start.source])
+        if found is None:
+            return None
+        self.notebook = found
+        return relative(self.workspace, found)
 
     # A run whose end could not be written would stay open as long as this process lives.
     def _left_open(self, run: Run | None, status: RunStatus, error: str | None) -> None:

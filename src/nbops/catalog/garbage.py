@@ -41,8 +41,9 @@ _SQLITE = b"SQLite format 3\0"
 _NOT_ENTERED = {".ipynb_checkpoints", ".venv", "venv", "node_modules", ".git", "__pycache__", "site-packages"}
 
 
-def collect(ws: Workspace, *, remove: bool = False) -> Garbage:
+def collect(ws: Workspace, *, remove: bool = False, alone: bool = False) -> Garbage:
     """What nothing refers to, and the deleted runs whose time is over; with `remove` both are gone afterwards.
+    `alone`: the caller knows that no other store keeps content in the same place.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def collect(ws: Workspace, *, remove: bool = False) -> Garbage:
             " restore it from a backup, or 'nbops doctor --rebuild' it from the notebooks"
         )
     gone = over(ws)
-    if remove and (kept or gone):
+    if remove and not alone and (kept or gone):
         _must_be_alone(ws)
     put_before = _put_before(ws)
     expired = {run.id for run in gone}
@@ -117,13 +118,13 @@ def _must_be_alone(ws: Workspace) -> None:
     if ws.artifacts.root.resolve() != (folder / "artifacts").resolve():
         raise RefusedError(
             f"{ws.artifacts.root} doesn't lie beside the store {ws.store.path}, so other stores may keep their content"
-            " there too: nothing was removed"
+            " there too: nothing was removed; if you know of none, say so with --alone"
         )
     others = [f.name for f in folder.iterdir() if f != ws.store.path and f.is_file() and _begins(f, _SQLITE)]
     if others:
         raise RefusedError(
             f"beside the store {ws.store.path} lies another database, {others[0]!r}, that may refer to the same"
-            " content: nothing was removed; move it elsewhere if it doesn't"
+            " content: nothing was removed; move it elsewhere if it doesn't, or say so with --alone"
         )
 
 

@@ -18,14 +18,14 @@ from nbops.core.canonical import parse
 from nbops.core.data_versions import CellUse, DataDetail, DataVersion
 from nbops.core.errors import AmbiguousError, NbopsError, UnknownNameError
 from nbops.core.fingerprint import Fingerprint
-from nbops.core.runs import CellRecord
+from nbops.core.runs import CellRecord, ModelUse
 from nbops.notebook.embedded import LEFT_OUT_NOTE
 from nbops.store import data_contents, data_names, records, runs
 from nbops.store import lineage as uses
 from nbops.workspace import Workspace, relative
 
 URI = "data:/"
-_NUMBERED = re.compile(r"(?P<name>.+)@(?P<number>\d+)")
+_POINTED = re.compile(r"(?P<name>.+)@(?P<word>\w[\w.\-]*)")
 _DIGEST = re.compile(r"f1:[0-9a-z:]{4,}")
 
 
@@ -50,6 +50,7 @@ class Catalogue:
                 number = known.setdefault(use.digest, max(known.values(), default=0) + 1)
                 digests = self._names.setdefault(use.name, {})
                 digests.setdefault(use.digest, _Seen(number=number)).uses.append(use)
+        self._tags = data_names.tags(ws.store)
         self._records: dict[tuple[str, int], CellRecord] = {}
 
     def listed(self, pattern: str | None = None) -> list[DataVersion]:
@@ -62,7 +63,7 @@ class Catalogue:
         ]
 
     def find(self, asked: str) -> DataVersion:
-        """The version that ``NAME``, ``NAME@N``, ``data:/NAME@N``, a digest or its beginning means.
+        """The version that ``NAME``, ``NAME@N``, ``NAME@TAG``, ``data:/NAME@…``, a digest or its beginning means.
 
         Raises
         ------
@@ -74,15 +75,32 @@ class Catalogue:
         name = self._name(asked)
         if name is not None:  # the newest
             return self._version(name, self._numbered(name)[-1])
-        numbered = _NUMBERED.fullmatch(asked)
-        name = self._name(numbered["name"]) if numbered else None
-        if numbered is None or name is None:
-            raise self._unknown(numbered["name"] if numbered else asked)
+        pointed = _POINTED.fullmatch(asked)
+        name = self._name(pointed["name"]) if pointed else None
+        if pointed is None or name is None:
+            raise self._unknown(pointed["name"] if pointed else asked)
+        if not pointed["word"].isdecimal():
+            return self._by_tag(name, pointed["word"])
         for digest, seen in self._names[name].items():
-            if seen.number == int(numbered["number"]):
+            if seen.number == int(pointed["word"]):
                 return self._version(name, digest)
         there = [seen.number for seen in self._names[name].values()]
         raise UnknownNameError("version of the data", asked, hint=f"{name} has {min(there)} to {max(there)}")
+
+    def is_name(self, asked: str) -> bool:
+        """Does it mean a name as such, and none of its versions in particular?"""
+        return not _DIGEST.match(asked) and self._name(asked.removeprefix(URI)) is not None
+
+    def _by_tag(self, name: str, tag: str) -> DataVersion:
+        digest = self._tags.get(name, {}).get(tag)
+        if digest is None:
+            hint = f"'nbops data tag {name}@N {tag}' makes one"
+            raise UnknownNameError(f"tag of {name}", tag, self._tags.get(name, {}), hint=hint)
+        if digest not in self._names[name]:
+            raise UnknownNameError(
+                f"data version with the tag {tag!r} of", name, hint="the runs that knew it are deleted"
+            )
+        return self._version(name, digest)
 
     def _numbered(self, name: str) -> list[str]:
         """The digests of a name's versions, by number."""
@@ -91,6 +109,7 @@ class Catalogue:
     def detail(self, version: DataVersion) -> DataDetail:
         """A version's schema, and who made and used it."""
         known = self._names[version.name][version.digest].uses
+        said = data_names.descriptions(self.ws.store)
         same = [
             f"{name}@{digests[version.digest].number}"
             for name, digests in sorted(self._names.items())
@@ -103,8 +122,15 @@ class Catalogue:
             used=tuple(self._cell(u) for u in known if u.direction == "read"),
             same_as=tuple(same),
             content=self._content(version),
-            models=tuple(self._models(version)),
+            models=tuple(name for name, _ in self._trained(version)),
+            about=said.get((version.name, ""), ""),
+            description=said.get((version.name, version.digest), ""),
         )
+
+    def profile_of(self, version: DataVersion) -> tuple[str, str] | None:
+        """(a model that was trained on it, the digest of the profile that was kept then), if there is one."""
+        found = [(name, model.profile) for name, model in self._trained(version) if model.profile is not None]
+        return found[0] if found else None
 
     def _content(self, version: DataVersion) -> str:
         """Whether its content is kept, and if not, why."""
@@ -117,17 +143,15 @@ class Catalogue:
         why = [f.not_kept for record in known for f in record.files if f.digest == version.digest and f.not_kept]
         return why[-1] if why else "not kept: it changed, or the process ended, before it was copied"
 
-    def _models(self, version: DataVersion) -> Iterator[str]:
-        """The registered versions, and otherwise the runs' models, that were trained on it."""
+    def _trained(self, version: DataVersion) -> Iterator[tuple[str, ModelUse]]:
+        """What was trained on it: (the registered version, or the model of a run; the model)."""
         seen: set[str] = set()
         for use in self._names[version.name][version.digest].uses:
             for model in self._whole(self._record(use)).models:
                 if model.trained_on == version.digest and model.digest is not None and model.digest not in seen:
                     seen.add(model.digest)
-                    registered = uses.versions_of(self.ws.store, model.digest)
-                    yield from [f"models:/{v.name}/{v.number}" for v in registered] or [
-                        f"{model.name} of run {use.run}"
-                    ]
+                    held = [f"models:/{v.name}/{v.number}" for v in uses.versions_of(self.ws.store, model.digest)]
+                    yield ", ".join(held) or f"{model.name} of run {use.run[:8]}", model
 
     def fingerprint(self, version: DataVersion) -> Fingerprint:
         """The version's fingerprint with as many of its columns as any record of it still has."""
@@ -154,6 +178,7 @@ class Catalogue:
             last_seen=self._record(last).started_at,
             made_by=len(made),
             used_by=len({(u.run, u.seq) for u in seen.uses if u.direction == "read"}),
+            tags=tuple(tag for tag, tagged in self._tags.get(name, {}).items() if tagged == digest),
         )
 
     def _name(self, asked: str) -> str | None:

@@ -12,14 +12,14 @@ from nbops.cli.program import json_option, show, table, workspace
 @click.option("--retrain", metavar="DEPLOYMENT", help="Retrain on demand, whatever the triggers say.")
 @json_option
 def tick(only: str | None, retrain: str | None, as_json: bool) -> None:
-    """Decide what is due (degradation, drift, schedule) and do it; for cron or by hand."""
+    """Decide what is due (schedules, degradation, drift) and do it, once; for cron or by hand."""
     from nbops.automation.tick import tick as tick_
     from nbops.cli.progress import steps
 
     turn = tick_(workspace(), only=only, retrain=retrain, progress=steps())
 
     def text() -> str:
-        lines = [f"{d.deployment}: {d.why} → {d.action}" for d in turn.decisions]
+        lines = [f"{d.schedule or d.deployment}: {d.why} → {d.action}" for d in turn.decisions]
         lines += [
             f"{j.status.lower()}: {j.result.get('outcome', '')} {j.result.get('why', j.error or '')}".rstrip()
             for j in turn.jobs
@@ -45,9 +45,9 @@ def decisions(deployment: str | None, as_json: bool) -> None:
     for d in found:
         job = automation.job_of(reader, d.id)
         outcome = job.result.get("outcome", job.status.lower()) if job else ""
-        rows.append([f"{d.at:%Y-%m-%d}", d.deployment, d.trigger, d.why, d.action, outcome])
+        rows.append([f"{d.at:%Y-%m-%d}", d.schedule or d.deployment, d.trigger, d.why, d.action, outcome])
     show(
         value,
-        lambda: table(rows, ["when", "deployment", "trigger", "seen", "decided", "outcome"], "no decisions yet"),
+        lambda: table(rows, ["when", "of", "trigger", "seen", "decided", "outcome"], "no decisions yet"),
         as_json,
     )

@@ -18,13 +18,19 @@ from nbops.core.errors import DiffersError, UsageError
 @click.option("--svg", "form", flag_value="svg", help="As a picture.")
 @json_option
 def lineage(asked: str, up: bool, down: bool, form: str | None, as_json: bool) -> None:
-    """What X came from and what came of it: a run, file, variable, digest, model or notebook."""
+    """What X came from and what came of it: a run, file, variable, digest, data version, model or notebook."""
     from nbops.lineage.graph import lineage as lineage_
-    from nbops.render.lineage import lineage_dot, lineage_svg, lineage_text
+    from nbops.render.lineage import lineage_dot, lineage_text
+    from nbops.render.lineage_picture import lineage_svg
 
     if form is not None and as_json:
         raise UsageError(f"--json and --{form} are two answers; ask for one")
-    graph = lineage_(workspace(), asked, up=up or not down, down=down or not up)
+    ws = workspace()
+    if asked.startswith("data:/"):
+        from nbops.catalog.versions import Catalogue
+
+        asked = Catalogue(ws).find(asked).digest
+    graph = lineage_(ws, asked, up=up or not down, down=down or not up)
     drawn = {"dot": lineage_dot, "svg": lineage_svg, None: lineage_text}[form]
     show(graph, lambda: drawn(graph), as_json)
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from nbops.cli import automation, data, deployments, lineage, models, pipelines, project, reproduce, runs
+from nbops.cli import (
+    automation,
+    data,
+    deployments,
+    lineage,
+    models,
+    pipelines,
+    project,
+    reproduce,
+    runs,
+    schedules,
+    sweeps,
+)
 from nbops.cli.program import main, section
 
 section("Begin", project.init, project.demo, project.doctor, project.verify)
-section("Record and run", runs.run, runs.params, pipelines.pipeline, runs.runs)
+section("Record and run", runs.run, runs.params, pipelines.pipeline, sweeps.sweep, runs.runs)
 section(
     "Understand",
     lineage.lineage,
@@ -26,6 +38,14 @@ section(
     deployments.drift,
     deployments.alerts,
 )
-section("Come back", automation.tick, automation.decisions)
+section(
+    "Come back",
+    schedules.schedule,
+    schedules.worker,
+    schedules.plan,
+    schedules.apply,
+    automation.tick,
+    automation.decisions,
+)
 
 __all__ = ["main"]

@@ -8,7 +8,8 @@ import click
 
 from nbops.cli.program import Listing, json_option, parse_params, show, table, workspace
 from nbops.core.errors import UnknownNameError
-from nbops.core.runs import RunKind
+from nbops.core.runs import Run, RunKind, RunStatus
+from nbops.workspace import Workspace
 
 
 @click.group(cls=Listing)
@@ -108,12 +109,23 @@ def status(run_id: str | None, as_json: bool) -> None:
     else:
         found = runs.get(ws.store, run_id)
     children = runs.children(ws.store, found.id)
-    rows = [[r.name, r.status.lower(), r.error or r.detail.get("why") or ""] for r in children]
+    rows = [[r.name, r.status.lower(), _how(ws, r)] for r in children]
+    there = {r.detail.get("step", r.name) for r in children}
+    rows += [[s, "", how["why"]] for s, how in found.detail.get("steps", {}).items() if s not in there]
     show(
         {"run": found, "steps": children},
         lambda: f"{found.name} {found.id}: {found.status.lower()}\n" + table(rows, ["step", "state", ""], "no steps"),
         as_json,
     )
+
+
+def _how(ws: Workspace, run: Run) -> str:
+    """What there is to say of a step: how far it is, how it failed, why it ran or didn't."""
+    from nbops.store import records
+
+    if run.status == RunStatus.IN_PROGRESS and "cells" in run.detail:
+        return f"{records.next_seq(ws.store, run.id)} of {run.detail['cells']} cells done"
+    return str(run.detail.get("skipped") or run.error or run.detail.get("why") or "")
 
 
 @pipeline.command("infer")

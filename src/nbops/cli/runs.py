@@ -34,6 +34,9 @@ class AsPapermill(click.Command):
 @click.option("--timeout", "timeout_s", type=float, help="Seconds that all cells together may take.")
 @click.option("--cell-timeout", "cell_timeout_s", type=float, help="Seconds that each cell may take.")
 @click.option("--kernel", help="Another kernel than the notebook names.")
+@click.option("--cold", is_flag=True, help="Start the kernel from nothing, never fork it.")
+@click.option("--resume", "attempt", metavar="RUN", help="Go on with this run, which failed, at the last kept state.")
+@click.option("--repeat-effects", is_flag=True, help="With --resume: repeat cells with effects outside the notebook.")
 def run(
     notebook: Path,
     output: Path | None,
@@ -42,25 +45,31 @@ def run(
     timeout_s: float | None,
     cell_timeout_s: float | None,
     kernel: str | None,
+    cold: bool,
+    attempt: str | None,
+    repeat_effects: bool,
 ) -> None:
     """Execute a notebook through papermill, every cell tracked.
 
     The notebook itself isn't written: what was executed goes to OUTPUT, or beside the store.
     """
     from nbops.cli.progress import steps
-    from nbops.pipeline.execute import run_notebook
+    from nbops.pipeline.execute import resume_notebook, run_notebook
 
-    done = run_notebook(
-        workspace(),
-        notebook,
-        output,
-        params=parse_params(params),
-        require_tracking=require_tracking,
-        progress=steps(),
-        timeout_s=timeout_s,
-        cell_timeout_s=cell_timeout_s,
-        kernel=kernel,
-    )
+    how: dict[str, Any] = {
+        "require_tracking": require_tracking,
+        "progress": steps(),
+        "timeout_s": timeout_s,
+        "cell_timeout_s": cell_timeout_s,
+        "kernel": kernel,
+        "warm": False if cold else None,
+    }
+    if attempt is None:
+        done = run_notebook(workspace(), notebook, output, params=parse_params(params), **how)
+    elif params:
+        raise click.UsageError("--resume goes on with the parameters the run had; leave out -p")
+    else:
+        done = resume_notebook(workspace(), attempt, output, notebook=notebook, repeat_effects=repeat_effects, **how)
     why = f" ({done.detail['skipped']})" if "skipped" in done.detail else ""
     click.echo(f"run {done.id} {done.status.lower()}{why}: 'nbops runs show {done.id[:6]}'")
 

@@ -13,7 +13,7 @@ from nbops.core.fingerprint import Column
 class DataVersion:
     """`name` is a file's path, a URL or a variable; numbers ascend in the order in which the name's contents were first
     recorded, each distinct digest once. `shape` is as in :class:`nbops.core.fingerprint.Fingerprint`. `made_by` and
-    `used_by` count executions of cells."""
+    `used_by` count executions of cells. `tags` are what people call this version."""
 
     name: str
     number: int
@@ -24,6 +24,7 @@ class DataVersion:
     last_seen: datetime | None
     made_by: int
     used_by: int
+    tags: tuple[str, ...] = ()
 
     @property
     def ref(self) -> str:
@@ -45,7 +46,7 @@ class CellUse:
 @dataclass(frozen=True, kw_only=True)
 class DataDetail:
     """A version in full. `same_as` are the other names its content had; `content` says whether it is kept, and if not,
-    why; `models` were trained on it, or on rows that hold it."""
+    why; `models` were trained on it. `about` is what people say of the name, `description` of this version."""
 
     version: DataVersion
     columns: tuple[Column, ...]
@@ -54,6 +55,37 @@ class DataDetail:
     same_as: tuple[str, ...]
     content: str = ""
     models: tuple[str, ...] = ()
+    about: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnValues:
+    """What a column holds. `missing` counts nulls and NaN; `distinct` is exact where `exact`. Numbers have `quantiles`
+    (0, ¼, ½, ¾, 1) and a `mean`; others their `frequent` values with counts, times `least` and `most`. `withheld`: no
+    value may be kept of it."""
+
+    name: str
+    type: str
+    missing: int
+    distinct: int = 0
+    exact: bool = True
+    quantiles: tuple[float, ...] = ()
+    mean: float | None = None
+    frequent: tuple[tuple[str, int], ...] = ()
+    least: str | None = None
+    most: str | None = None
+    withheld: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataProfile:
+    """A version's values, summed up; `how` says where that is from."""
+
+    version: DataVersion
+    rows: int
+    columns: tuple[ColumnValues, ...]
+    how: str
 
 
 @dataclass(frozen=True, kw_only=True)

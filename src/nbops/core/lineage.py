@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 
@@ -47,8 +48,19 @@ class Graph:
 
     def before(self, node: str) -> tuple[str, ...]:
         """What a node came from, directly; what only holds it (its run, its notebook) isn't meant."""
-        return tuple(dict.fromkeys(e.source for e in self.edges if e.target == node and e.kind != "holds"))
+        return tuple(self._joined[1].get(node, ()))
 
     def after(self, node: str) -> tuple[str, ...]:
         """What came of a node, directly."""
-        return tuple(dict.fromkeys(e.target for e in self.edges if e.source == node and e.kind != "holds"))
+        return tuple(self._joined[0].get(node, ()))
+
+    @cached_property
+    def _joined(self) -> tuple[dict[str, dict[str, None]], dict[str, dict[str, None]]]:
+        """For each node, those after it and those before it, in the order of the edges."""
+        after: dict[str, dict[str, None]] = {}
+        before: dict[str, dict[str, None]] = {}
+        for edge in self.edges:
+            if edge.kind != "holds":
+                after.setdefault(edge.source, {})[edge.target] = None
+                before.setdefault(edge.target, {})[edge.source] = None
+        return after, before

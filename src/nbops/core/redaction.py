@@ -81,6 +81,11 @@ def without_hidden(value: Any) -> Any:
     return [without_hidden(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+def holds_hidden(data: bytes) -> bool:
+    """Is something that :func:`hide` was told of in these bytes?"""
+    return any(form.encode("utf-8", "surrogatepass") in data for form in _HIDDEN)
+
+
 def redact_text(text: str) -> str:
     """The text with everything that has the shape of a secret replaced, and literals that a name gives away."""
     text = without_hidden(text)

@@ -20,6 +20,7 @@ class RunKind(StrEnum):
     BLOCK = "block"  # one execution of a cell marked %%track NAME, or of `with nbops.track("NAME")`
     STEP = "step"  # one notebook executed by papermill
     PIPELINE = "pipeline"  # several steps
+    SWEEP = "sweep"  # one notebook for many points of its parameters
     SCORE = "score"  # a deployment applied to data
     CHECK = "check"  # a look at data or a deployment: drift, contract, performance
 
@@ -117,7 +118,8 @@ class Artifact:
     """Content kept in the artifact store under its digest (``a1:blake3:<hex>``)."""
 
     name: str
-    kind: str  # model, figure, evaluation, profile, rows, notebook, source, file, detail
+    # model, fits, figure, evaluation, profile, rows, notebook, source, module, query, environment, file, detail
+    kind: str
     digest: str
     size: int
     media: str = "application/octet-stream"

@@ -24,7 +24,8 @@ def fingerprint(obj: Any, *, budget_s: float | None = None) -> Fingerprint:
     ----------
     obj
         A pandas DataFrame, Series, Index, array or scalar; a numpy array, masked array or scalar; a scipy sparse
-        matrix; a pyarrow Table, RecordBatch, Array or ChunkedArray; a plain Python value; or the content of a
+        matrix; a pyarrow Table, RecordBatch, Array or ChunkedArray; a polars DataFrame or
+        Series; a plain Python value; or the content of a
         file, given as ``pathlib.Path`` (any ``os.PathLike``). A str is a value, never a path.
     budget_s
         Time (in seconds) after which to give up, checked once a chunk. None: as long as it takes.
@@ -138,7 +139,23 @@ def _pyarrow(obj: Any, work: Work) -> Body | None:
     return None
 
 
-_FAMILIES: dict[str, Any] = {"pandas": _pandas, "numpy": _numpy, "scipy": _scipy, "pyarrow": _pyarrow}
+def _polars(obj: Any, work: Work) -> Body | None:
+    import polars as pl
+
+    from nbops.fingerprints import polars_frames
+
+    if isinstance(obj, pl.DataFrame):
+        return polars_frames.of_frame(obj, work)
+    return polars_frames.of_series(obj, work) if isinstance(obj, pl.Series) else None
+
+
+_FAMILIES: dict[str, Any] = {
+    "pandas": _pandas,
+    "numpy": _numpy,
+    "scipy": _scipy,
+    "pyarrow": _pyarrow,
+    "polars": _polars,
+}
 
 
 def _kind(obj: Any) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST = 1 << 15
 """Different rows in a sample: at 24 bytes each, 0.8 MB."""
 
-_CHUNK = 1 << 16  # rows
+_CHUNK = 1 << 19  # values, between two looks at the clock
 _EVERYTHING = 2**64 - 1
 
 
@@ -167,8 +167,9 @@ def _overlap(mine: Hashes, counts: NDArray[np.int64], theirs: Hashes, weights: N
 
 
 def _chunks(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    for start in range(0, len(frame), _CHUNK):
-        yield frame.iloc[start : start + _CHUNK]
+    rows = max(1, _CHUNK // max(1, frame.shape[1]))
+    for start in range(0, len(frame), rows):
+        yield frame.iloc[start : start + rows]
 
 
 def _merged(

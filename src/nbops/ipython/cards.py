@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nbops.capture.session import Outcome
@@ -12,7 +13,15 @@ from nbops.render.card import card_html, card_text, notice_html, notice_text
 LOST_CLEAR = "no card is shown: it would have carried out the cell's pending clear_output(wait=True)"
 
 
-def show(shell: Any, done: Outcome, form: str, *, marked: bool) -> None:
+def show(
+    shell: Any,
+    done: Outcome,
+    form: str,
+    *,
+    marked: bool,
+    state: Sequence[str] = (),
+    budget_s: float | None = None,
+) -> None:
     """Put out the card of a cell that has just run.
 
     Parameters
@@ -21,21 +30,27 @@ def show(shell: Any, done: Outcome, form: str, *, marked: bool) -> None:
     marked : bool
         Whether the user asked for this cell (``%%track``). Others get one collapsed line, and none where nothing
         was captured.
+    state : sequence of str
+        What is to be said of the notebook's state: it brings a card out by itself.
+    budget_s : float, optional
+        What fingerprints may take in a cell, in seconds.
     """
     record = done.record
     if done.problem is not None:
         say(shell, done.problem)
-    elif record is not None and form != "off" and (marked or done.captured):
+    elif record is not None and form != "off" and (marked or state or done.captured):
         full = marked and form == "full"
         name = done.run.name if done.run is not None and done.run.kind is RunKind.BLOCK else None
         _publish(
             shell,
             {
                 MIME: done.payload,
-                "text/html": card_html(record, name=name, full=full),
-                "text/plain": card_text(record, name=name, full=full),
+                "text/html": card_html(record, name=name, full=full, state=state, budget_s=budget_s),
+                "text/plain": card_text(record, name=name, full=full, state=state, budget_s=budget_s),
             },
-            {MIME: {"name": name, "full": full}},  # for JupyterLab's own card, drawn from the record
+            {
+                MIME: {"name": name, "full": full} | ({"state": list(state)} if state else {})
+            },  # for JupyterLab's own card, drawn from the record
         )
 
 

@@ -19,6 +19,7 @@ from nbops.ipython.track_line import TrackLine, track_line
 if TYPE_CHECKING:
     from nbops.capture.cells import CellStart, OpenCell
     from nbops.capture.session import Session
+    from nbops.lineage.ledger import Ledger
 
 TAG = "nbops-track"
 PATIENCE_S = 2.0
@@ -44,6 +45,8 @@ class CellHooks:
         self._parent: tuple[str, int] = ("", 0)
         self._clear: PendingClear | None = None
         self._problem: str | None = None
+        self._ledger: Ledger | None = None
+        self._found: Path | None = None  # the notebook, by its cells
 
     def pre_run_cell(self, info: Any) -> None:
         parent = self._message(), threading.get_ident()
@@ -153,14 +156,26 @@ class CellHooks:
             cell.notes.append(LOST_CLEAR)
         cell.ran = result is None or result.error_before_exec is None
         done = session.end(cell, error)
+        if self._ledger is None:
+            from nbops.lineage.ledger import Ledger
+
+            self._ledger = Ledger()
+        state = self._ledger.after(done.record) if done.record is not None else ()
         if not clear_waits:
-            form = self.card or session.workspace.settings.capture.card
-            show(self.shell, done, form, marked=track_line(info.raw_cell) is not None)
+            settings = session.workspace.settings.capture
+            marked = track_line(info.raw_cell) is not None
+            show(self.shell, done, self.card or settings.card, marked=marked, state=state, budget_s=settings.budget_s)
 
     def _notebook(self) -> Path | None:
-        from nbops.capture.identity import notebook_path
+        from nbops.capture.identity import by_cells, notebook_path
 
-        return notebook_path(namespace=self.shell.user_ns)
+        said = notebook_path(namespace=self.shell.user_ns)
+        if said is not None or getattr(self.shell, "kernel", None) is None:
+            return said
+        if self._found is None and self._info is not None:  # nobody says it: by what has run so far
+            texts = [*self.shell.history_manager.input_hist_raw[1:-1], self._info.raw_cell]
+            self._found = by_cells(self._folder, self._info.cell_id, texts)
+        return self._found
 
     def _message(self) -> str:
         """The id of the message that this cell came with; empty where there are no messages (a terminal)."""

@@ -156,7 +156,8 @@ class NbopsMagics(Magics):
 
     def _lineage(self, words: list[str]) -> str:
         from nbops.lineage.graph import lineage
-        from nbops.render.lineage import lineage_svg, lineage_text
+        from nbops.render.lineage import lineage_text
+        from nbops.render.lineage_picture import lineage_svg
 
         if len(words) != 1:
             raise UsageError(f"%nbops lineage takes one name, got {len(words)}")

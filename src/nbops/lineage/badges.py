@@ -12,6 +12,7 @@ from nbops.core.canonical import digest
 from nbops.core.errors import UnknownNameError
 from nbops.lineage.leakage import Finding, check
 from nbops.lineage.stale import Stale, StaleKind, kernel_shown, stale_notebook, stale_session
+from nbops.lineage.targets import notebook_runs
 from nbops.notebook.files import Notebook, read
 from nbops.workspace import Workspace
 
@@ -52,7 +53,8 @@ def session_badges(ws: Workspace, run_id: str, notebook: Notebook | None = None)
 
 
 def leaks_of(ws: Workspace, asked: str) -> tuple[Finding, ...]:
-    """The leakage check of a notebook's newest kernel, or of a run's.
+    """The leakage check of a run's kernel, or of a notebook's: the one that its outputs are of, else (of the source of
+    what was executed elsewhere) the newest it ran in.
 
     Raises
     ------
@@ -61,9 +63,10 @@ def leaks_of(ws: Workspace, asked: str) -> tuple[Finding, ...]:
     if not asked.endswith(".ipynb"):
         return check(ws, asked)
     kernel = kernel_shown(ws, read(Path(asked)))
-    if kernel is None:
+    known = notebook_runs(ws, asked) if kernel is None else []
+    if kernel is None and not known:
         raise UnknownNameError("record of the notebook", asked, hint="run it with tracking on")
-    return check(ws, kernel)
+    return check(ws, kernel or known[0].id)
 
 
 def _all(stale: tuple[Stale, ...], leaks: tuple[Finding, ...], book: Notebook | None) -> tuple[Badge, ...]:

@@ -68,6 +68,8 @@ class _Walk:
         self.cut = False
 
     def around(self, target: Target, *, up: bool, down: bool) -> Graph:
+        if target.past is not None:
+            self.kernels[target.past.kernel.id] = KernelEdges(target.past)
         start = self._start(target)
         for node, kernel in start:
             self._keep(node, kernel)
@@ -137,9 +139,8 @@ class _Walk:
 
     def _steps(self, node: str, kernel: str | None, *, upward: bool) -> Iterator[tuple[Edge, str | None]]:
         for other in self._reached(node, kernel, upward=upward):
-            for edge in list(self._kernel(other).edges.values()):
-                if edge.kind != "holds" and (edge.target if upward else edge.source) == node:
-                    yield edge, other
+            for edge in self._kernel(other).at(node, upward=upward):
+                yield edge, other
         if node.startswith("model:") and not upward:
             for version in uses.versions_of(self.ws.store, node.removeprefix("model:")):
                 target = self._version(version)

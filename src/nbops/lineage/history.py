@@ -5,9 +5,11 @@ A kernel's records lie under its session's (or step's) run and under the named b
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from nbops.core import wire
 from nbops.core.canonical import parse
@@ -68,7 +70,32 @@ class History:
 
     def maker(self, name: str, before: int) -> int | None:
         """The index of the last execution before index `before` that gave `name` what it then was."""
-        return next((i for i in range(before - 1, -1, -1) if name in self.executions[i].effects.makes), None)
+        made = self._makers.get(name, [])
+        place = bisect_left(made, before)
+        return made[place - 1] if place else None
+
+    def writer(self, digest: str, before: int) -> int | None:
+        """The index of the last execution before index `before` that wrote this content into a variable."""
+        wrote = self._writers.get(digest, [])
+        place = bisect_left(wrote, before)
+        return wrote[place - 1] if place else None
+
+    @cached_property
+    def _makers(self) -> dict[str, list[int]]:
+        """For each name, the executions that made it; a session may have thousands."""
+        found: dict[str, list[int]] = {}
+        for at, execution in enumerate(self.executions):
+            for name in execution.effects.makes:
+                found.setdefault(name, []).append(at)
+        return found
+
+    @cached_property
+    def _writers(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for at, execution in enumerate(self.executions):
+            for digest in {w.fingerprint.digest for w in execution.record.writes} - {None}:
+                found.setdefault(str(digest), []).append(at)
+        return found
 
     def late(self, names: Iterable[str], before: int) -> frozenset[str]:
         """What calling any of these, as they were before index `before`, may read: functions read their names when they

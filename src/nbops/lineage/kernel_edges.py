@@ -26,6 +26,9 @@ class KernelEdges:
         self.last: dict[str, str] = {}
         self._models: dict[str, int] = {}
         self._imports: set[str] = set()
+        self._to: dict[str, list[Edge]] = {}
+        self._from: dict[str, list[Edge]] = {}
+        self._counted = -1
         for index, execution in enumerate(history.executions):
             self._held(execution)
             self._inputs(index, execution)
@@ -137,11 +140,22 @@ class KernelEdges:
         that wrote it. The same content written again, or in another kernel, is another node: what was read before
         didn't come from there."""
         executions = self.history.executions
-        for earlier in range((len(executions) if before is None else before) - 1, -1, -1):
-            if any(w.fingerprint.digest == digest for w in executions[earlier].record.writes):
-                run, seq = executions[earlier].key
-                return f"data:{digest}@{run}/{seq}"
-        return f"data:{digest}@{self.history.kernel.id}"
+        writer = self.history.writer(digest, len(executions) if before is None else before)
+        if writer is None:
+            return f"data:{digest}@{self.history.kernel.id}"
+        run, seq = executions[writer].key
+        return f"data:{digest}@{run}/{seq}"
+
+    def at(self, node: str, *, upward: bool) -> list[Edge]:
+        """The edges that lead to a node (upward), or from it; what only holds it isn't meant."""
+        if self._counted != len(self.edges):
+            self._to, self._from = {}, {}
+            for edge in self.edges.values():
+                if edge.kind != "holds":
+                    self._to.setdefault(edge.target, []).append(edge)
+                    self._from.setdefault(edge.source, []).append(edge)
+            self._counted = len(self.edges)
+        return (self._to if upward else self._from).get(node, [])
 
     @staticmethod
     def _how(node: str) -> str:

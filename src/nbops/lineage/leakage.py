@@ -30,6 +30,13 @@ MANY = 20
 """Models judged on the same rows from which on the best of them is better by selection."""
 
 
+LEARN_NOTHING = frozenset(
+    {"FunctionTransformer", "Normalizer", "Binarizer", "PolynomialFeatures", "HashingVectorizer", "FeatureHasher"}
+    | {"AdditiveChi2Sampler", "PatchExtractor"}
+)
+"""Transformers of scikit-learn that take nothing from the rows they are fitted on but how many columns there are."""
+
+
 class LeakKind(StrEnum):
     SHARED = "shared rows"
     NONE = "no shared row"
@@ -68,7 +75,8 @@ def check(ws: Workspace, run_id: str) -> tuple[Finding, ...]:
     judged = {
         (m.digest, m.evaluation): m for e in past.executions for m in e.record.models if m.evaluation and m.digest
     }
-    found = [finding for use in judged.values() for finding in _of(ws, past, use)]
+    samples = {digest: _judged(ws, digest) for digest in {use.evaluation or "" for use in judged.values()}}
+    found = [f for use in judged.values() for f in _of(ws, past, use, samples[use.evaluation or ""])]
     newest = {use.evaluation: use for use in judged.values()}  # of a set of rows it is said once
     return (*found, *(finding for use in newest.values() for finding in _selections(ws, past, use)))
 
@@ -79,11 +87,10 @@ def check_model(ws: Workspace, use: ModelUse) -> tuple[Finding, ...]:
     if not made:
         return (_unknown(use, "it isn't recorded where the model was made"),)
     past = history(ws, made[-1][0])
-    return (*_of(ws, past, use), *_selections(ws, past, use))
+    return (*_of(ws, past, use, _judged(ws, use.evaluation)), *_selections(ws, past, use))
 
 
-def _of(ws: Workspace, past: History, use: ModelUse) -> Iterator[Finding]:
-    judged = _judged(ws, use)
+def _of(ws: Workspace, past: History, use: ModelUse, judged: RowSample | None) -> Iterator[Finding]:
     if judged is None:
         yield _unknown(use, "the rows it was judged on were not kept")
         return
@@ -92,16 +99,16 @@ def _of(ws: Workspace, past: History, use: ModelUse) -> Iterator[Finding]:
     yield from _before_split(ws, past, use, trained, judged)
 
 
-def _judged(ws: Workspace, use: ModelUse) -> RowSample | None:
-    """The kept rows that a model was judged on: the inputs, then the target."""
+def _judged(ws: Workspace, evaluation: str | None) -> RowSample | None:
+    """The kept rows that models were judged on: the inputs, then the target."""
     import pandas as pd
 
     from nbops.fingerprints.rows import sample_rows
 
-    if use.evaluation is None:
+    if not evaluation:
         return None
     try:
-        table = pd.read_parquet(ws.artifacts.verified(use.evaluation))
+        table = pd.read_parquet(ws.artifacts.verified(evaluation))
         return sample_rows(table, target=True) if table.shape[1] > 1 and len(table) else None
     except (NbopsError, NotHashableHonestly, ValueError, OSError):
         return None
@@ -163,7 +170,7 @@ def _before_split(
     }
     for execution in past.executions:
         for other in execution.record.models:
-            if other.signature is not None or other.digest == use.digest:
+            if other.signature is not None or other.type.rpartition(".")[2] in LEARN_NOTHING:
                 continue
             said = f"{other.name!r} ({other.type.rpartition('.')[2]})"
             advice = "split first, then fit it on the training rows (in a pipeline)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbops.core.errors import AmbiguousError, UnknownNameError
@@ -28,12 +28,13 @@ _LOOKED_BACK = 50  # kernels in which a name that is neither data nor a model is
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """`kind` is notebook, version, model, data, file, variable or run; `name` is what identifies it; `kernel` is the id
-    of the run of the kernel it is looked at in, where there is one."""
+    of the run of the kernel it is looked at in, where there is one, and `past` what ran in it, if that was read."""
 
     kind: str
     name: str
     kernel: str | None = None
     version: ModelVersion | None = None
+    past: History | None = field(default=None, repr=False)
 
 
 def resolve(ws: Workspace, asked: str) -> Target:
@@ -63,7 +64,7 @@ def resolve(ws: Workspace, asked: str) -> Target:
         return _version(ws, asked, None, None)
     kernel = newest_with(ws, asked)
     if kernel is not None:
-        return Target(kind="variable", name=asked, kernel=kernel.kernel.id)
+        return Target(kind="variable", name=asked, kernel=kernel.kernel.id, past=kernel)
     try:
         run = runs.get(ws.store, asked)
     except UnknownNameError:

@@ -116,6 +116,9 @@ def overall(columns: Iterable[ColumnDrift], policy: DriftPolicy | None = None) -
 
 def compare_column(reference: ColumnProfile, current: ColumnProfile, policy: DriftPolicy) -> ColumnDrift:
     """One column, judged by `policy`."""
+    if reference.withheld or current.withheld:
+        why = f"{reference.name}: no values are kept of it ([capture] no_values)"
+        return ColumnDrift(column=reference.name, severity=Severity.UNKNOWN, values={}, why=why)
     name, values = reference.name, measures(reference, current)
     fewest = min(reference.count, current.count)
     if fewest < policy.min_rows:

@@ -41,14 +41,14 @@ _PYTHON = frozenset(
     | {f"random.{name}variate" for name in ("normal", "beta", "expo", "gamma", "lognorm", "vonmises", "pareto")}
 )
 _ALWAYS_RANDOM = ("secrets.", "os.urandom", "uuid.uuid1", "uuid.uuid4", "random.SystemRandom")
-_SEEDS = {
+SEEDS = {
     "random.seed": "random",
     "numpy.random.seed": "numpy",
     "torch.manual_seed": "torch",
     "tensorflow.random.set_seed": "tensorflow",
     "keras.utils.set_random_seed": "tensorflow",
 }
-_GENERATORS = frozenset({"numpy.random.default_rng", "numpy.random.RandomState", "random.Random"}) | {
+GENERATORS = frozenset({"numpy.random.default_rng", "numpy.random.RandomState", "random.Random"}) | {
     f"numpy.random.{name}" for name in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64", "SeedSequence")
 }
 # scikit-learn objects that draw from numpy's process-wide generator when `random_state` is left out
@@ -84,7 +84,7 @@ def reads_outside(code: Notebook | str) -> tuple[Outside, ...]:
     Randomness is seeded from the line on that seeds its generator (``np.random.seed(0)``); a generator made
     with a seed (``default_rng(0)``) or an estimator given a `random_state` gives no hint.
     """
-    look = _Look()
+    look = Look()
     if isinstance(code, Notebook):
         for cell in code.code_cells():
             look.at(cell.index, cell.source)
@@ -98,7 +98,9 @@ def reasons(found: Iterable[Outside]) -> tuple[str, ...]:
     return tuple(sorted({each.reason for each in found}))
 
 
-class _Look:
+class Look:
+    """Looks at cell after cell: imports and seeds count from where they stand. `found` are the hints so far."""
+
     def __init__(self) -> None:
         self.found: list[Outside] = []
         self.imports = dict(_KNOWN)
@@ -136,8 +138,8 @@ class _Look:
         name = self.full(node.func)
         written = dotted(node.func) or name
         last = name.rpartition(".")[2]
-        if name in _SEEDS:
-            (self.seeded.add if _seed_given(node) else self.seeded.discard)(_SEEDS[name])
+        if name in SEEDS:
+            (self.seeded.add if _seed_given(node) else self.seeded.discard)(SEEDS[name])
             return None
         if _is_clock(name, node):
             return "clock", written
@@ -154,7 +156,7 @@ class _Look:
     def random(self, name: str, last: str, node: ast.Call) -> bool:
         if name.startswith(_ALWAYS_RANDOM):
             return True
-        if name in _GENERATORS:
+        if name in GENERATORS:
             return not _seed_given(node)
         if name in _PYTHON:
             return "random" not in self.seeded

@@ -106,6 +106,9 @@ class _Look:
                 mode = first
             said = mode.value if isinstance(mode, ast.Constant) and isinstance(mode.value, str) else "r"
             self.add("writes" if set(said) & set("wax") else "reads", place)
+        elif last in ("glob", "rglob", "iglob") and first is not None:
+            below = ast.BinOp(left=owner, op=ast.Div(), right=first) if owner is not None else first
+            self.add("reads", first if name in ("glob.glob", "glob.iglob") else below)
         elif last in ("read_text", "read_bytes") and owner is not None:
             self.add("reads", owner)
         elif last in ("write_text", "write_bytes") and owner is not None:

@@ -19,9 +19,10 @@ from typing import Any
 
 from nbops.core.canonical import digest
 from nbops.core.errors import CorruptArtifactError, SettingsError, UnknownNameError
-from nbops.core.runs import FileUse, Run, RunKind, RunStatus
+from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.fingerprints.fingerprint import fingerprint
-from nbops.notebook import code, files, parameters
+from nbops.notebook import files, parameters
+from nbops.pipeline.code_text import WORDS, CodeText, code_text, of_run
 from nbops.pipeline.step_run import keepable
 from nbops.settings import FILE, Step
 from nbops.store import records, runs
@@ -44,7 +45,7 @@ class Verdict:
     "cached", "stale" (it has completed, but not with what is there now) or "run"."""
 
     key: str
-    parts: Mapping[str, Mapping[str, Any]]
+    text: CodeText
     hit: Run | None
     why: str
     state: str = "run"
@@ -70,27 +71,46 @@ def verdict(
     forced : str
         Why it must run whatever changed; empty if it need not.
     """
-    parts, key = parts_and_key(ws, notebook, params=params, inputs=inputs, handovers=handovers)
+    last = _last(ws, name, notebook)
+    read = files.read(notebook)
+    text = code_text(ws, read, of_run(last) if last else None)
+    parts, key = parts_and_key(read, text, params=params, inputs=inputs, handovers=handovers)
 
     def must_run(why: str, state: str = "run") -> Verdict:
-        return Verdict(key=key, parts=parts, hit=None, why=why, state=state)
+        return Verdict(key=key, text=text, hit=None, why=why, state=state)
 
     if forced:
         return must_run(forced)
     if spec.cache is False:
         return must_run("nbops.toml says cache = false")
-    if spec.cache is None:
-        outside = _outside(ws, notebook)
-        if outside:
-            return must_run(f"{outside}; {DECLARE}")
+    if spec.cache is None and text.outside:
+        return must_run(f"{text.outside}; {DECLARE}")
     found = runs.by_cache_key(ws.store, key)
     if found is None:
-        why = _difference(ws, name, notebook, parts)
-        return must_run(why, "run" if why == NEVER else "stale")
+        return must_run(NEVER) if last is None else must_run(_difference(last, parts), "stale")
     against = _too_old(ws, found, spec) or _speaks_against(ws, found, spec, inputs)
     if against:
         return must_run(against, "stale")
-    return Verdict(key=key, parts=parts, hit=found, why=f"nothing changed since run {found.id[:6]}", state="cached")
+    return Verdict(key=key, text=text, hit=found, why=f"nothing changed since run {found.id[:6]}", state="cached")
+
+
+def stood_on(
+    ws: Workspace,
+    run: Run,
+    notebook: Path,
+    found: Verdict,
+    *,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    handovers: Mapping[str, str | list[str]],
+) -> tuple[dict[str, Any], str | None]:
+    """What a run that has just completed keeps for those after it, and its cache key: None if what it read changed
+    while it ran, for then nobody knows which of the two it stands on."""
+    read = files.read(notebook)
+    text = code_text(ws, read, found.text)
+    parts, key = parts_and_key(read, text, params=params, inputs=inputs, handovers=handovers)
+    kept = {"parts": parts, "text": text.kept(), "packages": used_packages(run), "seen": _seen(ws, run)}
+    return kept, key if key == found.key else None
 
 
 NEVER = "it has not completed before"
@@ -125,22 +145,20 @@ def _too_old(ws: Workspace, found: Run, spec: Step) -> str:
 
 
 def parts_and_key(
-    ws: Workspace,
-    notebook: Path,
+    read: files.Notebook,
+    text: CodeText,
     *,
     params: Mapping[str, Any],
     inputs: Mapping[str, Path],
     handovers: Mapping[str, str | list[str]],
 ) -> tuple[dict[str, dict[str, Any]], str]:
     """What a run of the notebook would stand on now, part by part, and its digest."""
-    read = files.read(notebook)
-    modules = {relative(ws, path): _code_of(path) for path in _modules(ws, read)}
     chosen = dict(params)
     if read.language in (None, "python"):
         chosen = parameters.values(parameters.schema(read), params)  # defaults too: the code's digest leaves them out
     parts: dict[str, dict[str, Any]] = {
-        "code": {relative(ws, notebook): code.notebook_code_digest(read)},
-        "modules": modules,
+        "code": dict(text.code),
+        "modules": dict(text.modules),
         "params": chosen,
         "inputs": {path: digest_of(file) for path, file in inputs.items()},
         "handovers": dict(handovers),
@@ -151,9 +169,15 @@ def parts_and_key(
 
 
 def used_packages(run: Run) -> dict[str, str]:
-    """The versions, as installed here and now, of the packages that the run's kernel had imported."""
-    packages = run.environment.get("packages", {})
-    return {name: version for name in packages if (version := _installed(name))}
+    """The versions, as installed here and now, of the packages that the run's kernel had imported; under the name of
+    what was installed (scikit-learn), where that isn't the package's own."""
+    found = {}
+    for package in run.environment.get("packages", {}):
+        for name in (package, *(() if _installed(package) else _distributions().get(package, ()))):
+            if version := _installed(name):
+                found[name] = version
+                break
+    return found
 
 
 def restore(ws: Workspace, outputs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -175,6 +199,21 @@ def restore(ws: Workspace, outputs: Mapping[str, Mapping[str, Any]]) -> None:
                 beside.unlink(missing_ok=True)
 
 
+def _seen(ws: Workspace, run: Run) -> dict[str, Any]:
+    """What the run's records say it read that nobody declared, in short."""
+    reads: dict[str, Any] = {}
+    wrote: set[str] = set()
+    outside: set[str] = set()
+    for record in records.of_run(ws.store, run.id):
+        outside |= set(record.uncacheable)
+        for use in record.files:
+            if use.mode == "write":
+                wrote.add(use.path)
+            elif use.path not in wrote:
+                reads[use.path] = {"digest": use.digest, "reason": use.reason}
+    return {"outside": sorted(outside), "reads": reads}
+
+
 def _speaks_against(ws: Workspace, run: Run, spec: Step, inputs: Mapping[str, Path]) -> str:
     """Why a run with the same key can't stand for a new one; empty if it can."""
     kept = run.detail["cache"]
@@ -184,20 +223,12 @@ def _speaks_against(ws: Workspace, run: Run, spec: Step, inputs: Mapping[str, Pa
             return f"{package} {version} became {now or 'missing'}"
     if "tracking" in run.detail and not spec.cache:
         return "its last run was untracked, so what it read isn't known"
-    found = records.of_run(ws.store, run.id)
-    outside = sorted({what for record in found for what in record.uncacheable})
-    if outside and not spec.cache:
-        used = _WORDS.get(outside[0], outside[0])
-        return f"its last run used {used}; {DECLARE}"
-    wrote: set[str] = set()
-    for record in found:
-        for use in record.files:
-            if use.mode == "write":
-                wrote.add(use.path)
-            elif use.path not in wrote and use.path not in inputs:
-                changed = _changed(ws, use, declared=bool(spec.cache))
-                if changed:
-                    return changed
+    seen = kept["seen"] if "seen" in kept else _seen(ws, run)
+    if seen["outside"] and not spec.cache:
+        return f"its last run used {WORDS.get(seen['outside'][0], seen['outside'][0])}; {DECLARE}"
+    for path, read in seen["reads"].items():
+        if path not in inputs and (changed := _changed(ws, path, **read, declared=bool(spec.cache))):
+            return changed
     for path, made in run.detail.get("outputs", {}).items():
         if made["kind"] == "file" and not _same(ws.root / path, made["digest"]):
             if not made["kept"]:
@@ -209,55 +240,21 @@ def _speaks_against(ws: Workspace, run: Run, spec: Step, inputs: Mapping[str, Pa
     return ""
 
 
-def _outside(ws: Workspace, notebook: Path) -> str:
-    """What the code's text says it depends on besides its files; empty if nothing."""
-    read = files.read(notebook)
-    for hint in code.reads_outside(read):
-        return f"cell {hint.cell + 1} uses {_WORDS.get(hint.reason, hint.reason)} ({hint.what})"
-    for path in _modules(ws, read):
-        if path.suffix == ".py":
-            for hint in code.reads_outside(path.read_text(encoding="utf-8", errors="replace")):
-                where = f"{relative(ws, path)}, line {hint.line},"
-                return f"{where} uses {_WORDS.get(hint.reason, hint.reason)} ({hint.what})"
-    return ""
-
-
-def _modules(ws: Workspace, read: files.Notebook) -> tuple[Path, ...]:
-    return code.local_modules(read, read.path.absolute().parent, ws.root)
-
-
-def _code_of(path: Path) -> str:
-    """What a file of code says: a comment changes nothing in a Python file."""
-    if path.suffix == ".py":
-        return code.code_digest(path.read_text(encoding="utf-8", errors="replace"))
-    if path.suffix == ".ipynb":
-        return code.notebook_code_digest(files.read(path))
-    return digest_of(path)
-
-
-_WORDS = {
-    "url": "a URL",
-    "database": "a database",
-    "clock": "the time of day",
-    "random": "unseeded random numbers",
-}
-
-
-def _changed(ws: Workspace, use: FileUse, *, declared: bool) -> str:
+def _changed(ws: Workspace, path: str, *, digest: str | None, reason: str | None, declared: bool) -> str:
     """How a file that a run read without saying so beforehand is other now; empty if it isn't."""
-    file = ws.root / use.path
-    if use.digest is None:
-        if declared:
-            return ""
-        return f"it read {use.path}, of which no fingerprint was taken ({use.reason}); declare it as an input"
+    file = ws.root / path
+    if digest is None:
+        return (
+            "" if declared else f"it read {path}, of which no fingerprint was taken ({reason}); declare it as an input"
+        )
     if not file.is_file():
-        return f"{use.path}, which it read, is gone"
-    return "" if fingerprint(file).digest == use.digest else f"{use.path}, which it read, has changed"
+        return f"{path}, which it read, is gone"
+    return "" if fingerprint(file).digest == digest else f"{path}, which it read, has changed"
 
 
-def _difference(ws: Workspace, name: str, notebook: Path, parts: Mapping[str, Mapping[str, Any]]) -> str:
-    """In words, what is other than at the step's last completed run."""
-    earlier = runs.listed(
+def _last(ws: Workspace, name: str, notebook: Path) -> Run | None:
+    """The step's last completed run."""
+    found = runs.listed(
         ws.store,
         kinds=[RunKind.STEP],
         status=RunStatus.COMPLETED,
@@ -265,9 +262,12 @@ def _difference(ws: Workspace, name: str, notebook: Path, parts: Mapping[str, Ma
         name=name,
         limit=1,
     )
-    if not earlier:
-        return NEVER
-    cache = earlier[0].detail.get("cache")
+    return found[0] if found else None
+
+
+def _difference(last: Run, parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """In words, what is other than at the step's last completed run."""
+    cache = last.detail.get("cache")
     if not cache:
         return "its last run was not made for the cache"
     said = []
@@ -300,13 +300,10 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 @memoized
-def _installed(package: str) -> str | None:
-    """The version of the distribution that brings a top-level package."""
+def _installed(name: str) -> str | None:
     from importlib import metadata
 
-    for name in (package, *_distributions().get(package, ())):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -19,6 +19,7 @@ from typing import IO, Any, Protocol
 
 from nbops.core.runs import RunStatus
 from nbops.pipeline.attempt import Attempt, Ended, execute
+from nbops.pipeline.kernel_start import announce
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.pipeline.step_run import close_step
 from nbops.store import runs
@@ -155,7 +156,7 @@ class _Worker:
         self.attempt: Attempt | None = None
         variables = {
             "NBOPS_HOME": str(ws.home),
-            "NBOPS_STORE": str(ws.store.path),
+            "NBOPS_STORE": ws.store.location,
             "NBOPS_ARTIFACTS": str(ws.artifacts.root),
             "NBOPS_IDENTITY": ws.identity,
         }
@@ -163,7 +164,7 @@ class _Worker:
             [sys.executable, "-m", "nbops.pipeline.worker", str(ws.root)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **variables},
+            env={**os.environ, **variables, **announce(ws)},
             start_new_session=True,  # Ctrl-C in the terminal comes to us alone, and we pass it on
         )
         assert self.process.stdin is not None

@@ -46,8 +46,12 @@ def described(ws: Workspace, name: str | None = None) -> dict[str, Any]:
     taken: dict[str, dict[str, Any]] = {}
     for step, notebook in notebooks.items():
         for parameter in parameters.of_notebook(files.read(notebook)):
-            entry = taken.setdefault(parameter.name, {**parameter.to_json(), "steps": []})
+            said_here = parameter.to_json()
+            entry = taken.setdefault(parameter.name, {**said_here, "steps": []})
             entry["steps"].append(step)
+            for key in ("help", "choices", "min", "max", "bounds"):  # what one step leaves unsaid, another may say
+                if entry[key] in (None, "", []):
+                    entry[key] = said_here[key]
             said = _said(pipeline, step, parameter.name)
             if said:
                 entry |= {"default": said[0], "written": repr(said[0]), "known": True, "required": False}

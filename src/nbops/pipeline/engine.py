@@ -18,12 +18,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nbops.checkpoints import folder as folders
 from nbops.core.errors import ExecutionError, NbopsError, StoreError
 from nbops.core.redaction import redact, redact_text
 from nbops.core.runs import Artifact, RunStatus
 from nbops.notebook import files
+from nbops.pipeline.checkpointing import Checkpoints
 from nbops.pipeline.failures import first_failure
 from nbops.pipeline.handover import INPUTS
+from nbops.pipeline.resuming import checkpoint_folder
 from nbops.pipeline.step_run import StepContext, close_step, open_step
 from nbops.store import records
 from nbops.workspace import open_workspace, relative
@@ -87,6 +90,11 @@ class NbopsEngine:
                 log.warning("step ran untracked: %s", problem)
                 return _as_papermill(nb, kernel_name, output_path, input_path=input_path, **kwargs)
         execution = Execution(nb, step=step, output_path=output_path, **kwargs)
+        folder = checkpoint_folder(step.workspace, step.run.id)
+        wish = step.workspace.settings.pipeline
+        if wish.checkpoints:
+            texts = [cell.source if cell.cell_type == "code" else "" for cell in nb.cells]
+            execution.checkpoints = Checkpoints(folder, texts, most_mb=wish.checkpoint_mb)
         execution.notebook_start()
         status: RunStatus = RunStatus.FAILED
         error: str | None = None
@@ -110,6 +118,14 @@ class NbopsEngine:
                 detail["executed"] = relative(step.workspace, Path(written)) if "://" not in str(written) else written
             if execution.sentence:
                 detail["tracking"] = execution.sentence
+            if execution.checkpoints is not None and execution.checkpoints.said:
+                detail["checkpoints"] = execution.checkpoints.said
+            if status is RunStatus.COMPLETED:
+                folders.remove(folder)
+                if step.resume is not None:
+                    folders.remove(step.resume.folder)
+            if execution.kernel:
+                detail["kernel"] = execution.kernel
             try:
                 kept = _kept(step, nb)
             except (StoreError, OSError) as problem:

@@ -11,8 +11,10 @@ from nbops.core.errors import ExecutionError, NbopsError
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunStatus
 from nbops.notebook import files, parameters
+from nbops.pipeline.checkpointing import Resume, handed_over
 from nbops.pipeline.failures import first_failure
 from nbops.pipeline.progress import Progress
+from nbops.pipeline.resuming import checkpoint_folder, keep_records, next_attempt
 from nbops.pipeline.step_run import SKIPPED, StepContext, close_step, open_step
 from nbops.store import runs
 from nbops.workspace import Workspace
@@ -35,6 +37,8 @@ def run_notebook(
     kernel: str | None = None,
     detail: Mapping[str, Any] | None = None,
     variables: Mapping[str, str | None] | None = None,
+    warm: bool | None = None,
+    resume: Resume | None = None,
 ) -> Run:
     """Execute a notebook in its own folder, track it, keep what was executed. The notebook itself is not written.
 
@@ -61,6 +65,9 @@ def run_notebook(
         The kernel to use instead of the notebook's own.
     variables : mapping, optional
         Environment variables of the kernel, on top of this process's; None takes one away.
+    warm : bool, optional
+        Whether the kernel is forked from a parent that has imported the usual libraries already; by default, from the
+        second kernel of this process on. Never where nbops.toml says ``[pipeline] warm = false``.
 
     Returns
     -------
@@ -93,7 +100,12 @@ def run_notebook(
         timeout_s=timeout_s,
         cell_timeout_s=cell_timeout_s,
         variables=variables or {},
+        warm=warm if ws.settings.pipeline.warm else False,
+        resume=resume,
     )
+    if resume is not None:
+        keep_records(ws, resume, run)
+        handed_over(resume, checkpoint_folder(ws, run.id))
     began = time.monotonic()  # the workspace's clock may stand still
     step.tell("started")
     try:
@@ -105,6 +117,54 @@ def run_notebook(
     skipped = str(ended.detail.get(SKIPPED, ""))
     step.tell("skipped" if skipped else "completed", seconds=time.monotonic() - began, why=skipped)
     return ended
+
+
+def resume_notebook(
+    ws: Workspace,
+    run_id: str,
+    output: Path | None = None,
+    *,
+    notebook: Path | None = None,
+    repeat_effects: bool = False,
+    parent: str | None = None,
+    **how: Any,
+) -> Run:
+    """Go on with a notebook that failed, was stopped or whose kernel died, as a new attempt: at the last kept state
+    before the cell that failed from which what couldn't be kept can be made again.
+
+    Parameters
+    ----------
+    run_id : str
+        The attempt that didn't come to its end.
+    notebook : Path, optional
+        Its notebook, to be sure.
+    repeat_effects : bool
+        Whether cells may run again that have had effects outside the notebook (network, database, commands, files
+        outside the workspace).
+    parent : str, optional
+        The run it belongs to, by default the one of the first attempt.
+    how
+        `progress`, `timeout_s`, `require_tracking`, `kernel`, `variables`, `warm` of :func:`run_notebook`.
+
+    Raises
+    ------
+    UnknownNameError, NotebookError
+    ExecutionError
+        If it can't be resumed (nothing was executed), or if it failed again.
+    """
+    last = next_attempt(ws, run_id, notebook, repeat_effects=repeat_effects)
+    return run_notebook(
+        ws,
+        last.notebook,
+        output,
+        params=last.params,
+        name=last.run.name,
+        parent=parent or last.run.parent,
+        tags=last.run.tags,
+        detail={"resumed": last.resume.said},
+        resume=last.resume,
+        **how,
+    )
 
 
 def checked_params(notebook: Path, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,9 +43,12 @@ class Graph:
     order: tuple[str, ...]
     needs: Mapping[str, tuple[str, ...]]
     before: Mapping[str, frozenset[str]]  # every step that must have run before, however far up
+    made: frozenset[tuple[str, str]]  # (step, input of it that another step makes)
 
     def earlier(self, step: str) -> list[str]:
         """Every step that must have run before `step`, in order."""
+        if len(self.before[step]) < 2:
+            return list(self.before[step])
         return [one for one in self.order if one in self.before[step]]
 
 
@@ -63,7 +66,10 @@ def graph(pipeline: Pipeline, name: str = "") -> Graph:
     steps = {step: spec for step, spec in pipeline.steps.items() if step != pipeline.on_failure}
     _check(pipeline, steps, name)
     makers = _makers(steps)
-    needed = {step: _needs(step, steps, makers, name) for step in steps}
+    needed, made = {}, set()
+    for step in steps:
+        needed[step], fed = _needs(step, steps, makers, name)
+        made |= {(step, wanted) for wanted in fed}
     done: dict[str, frozenset[str]] = {}
     for first in steps:
         path, left = [first], [iter(needed[first])]  # by hand: a chain of steps may be longer than Python's stack
@@ -83,7 +89,7 @@ def graph(pipeline: Pipeline, name: str = "") -> Graph:
             elif following not in done:
                 path.append(following)
                 left.append(iter(needed[following]))
-    return Graph(order=tuple(done), needs=needed, before=done)
+    return Graph(order=tuple(done), needs=needed, before=done, made=frozenset(made))
 
 
 def notebooks(pipeline: Pipeline, root: Path) -> dict[str, Path]:
@@ -103,11 +109,6 @@ def notebooks(pipeline: Pipeline, root: Path) -> dict[str, Path]:
                 f"{suggestion(pipeline.steps[step].notebook, near)}"
             )
     return found
-
-
-def made_by(pipeline: Pipeline, wanted: str) -> list[str]:
-    """The steps that declare an output that the input `wanted` names or matches."""
-    return [s for s, spec in pipeline.steps.items() if any(_meets(wanted, made) for made in spec.outputs)]
 
 
 def edges(pipeline: Pipeline, found: Graph) -> list[tuple[str, str, str]]:
@@ -159,7 +160,8 @@ def _makers(steps: Mapping[str, Step]) -> tuple[dict[str, str], list[tuple[str, 
 
 def _needs(
     step: str, steps: Mapping[str, Step], makers: tuple[dict[str, str], list[tuple[str, str]]], name: str
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], list[str]]:
+    """The steps that one needs, and those of its inputs that they make."""
     for needed in steps[step].needs:
         if needed not in steps:
             raise SettingsError(
@@ -168,6 +170,7 @@ def _needs(
             )
     found = dict.fromkeys(steps[step].needs)
     plain, patterns = makers
+    fed = []
     sources = [
         source.removeprefix("inputs.")
         for source in steps[step].foreach.values()
@@ -179,8 +182,10 @@ def _needs(
         else:
             exact = plain.get(PurePosixPath(wanted).as_posix())
             met = [exact] if exact else [maker for made, maker in patterns if _meets(wanted, made)]
-        found |= dict.fromkeys(maker for maker in met if maker != step)
-    return tuple(found)
+        others = dict.fromkeys(maker for maker in met if maker != step)
+        found |= others
+        fed += [wanted] if others else []
+    return tuple(found), fed
 
 
 def _meets(wanted: str, made: str) -> bool:

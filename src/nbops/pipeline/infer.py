@@ -69,7 +69,10 @@ def infer(ws: Workspace, folder: Path, name: str | None = None) -> Inferred:
             notes.append(f"{relative(ws, path)} is left out: {error}")
             continue
         steps[step] = _step(ws, path, read, notes)
-    steps = {step: replace(spec, inputs=_useful(ws, step, steps)) for step, spec in steps.items()}
+    useful = {step: _useful(ws, step, steps) for step in steps}
+    for step, spec in steps.items():
+        notes += [f"{spec.notebook} reads {i}, and there is no such file" for i in spec.inputs if i not in useful[step]]
+    steps = {step: replace(spec, inputs=useful[step]) for step, spec in steps.items()}
     made = {out: step for step, spec in steps.items() for out in spec.outputs}
     steps = {  # two that write one file can't both be said to make it
         step: replace(spec, outputs=tuple(o for o in spec.outputs if made[o] == step)) for step, spec in steps.items()

@@ -6,13 +6,16 @@ Imports papermill and nbclient; import it only when a notebook is about to be ex
 
 from __future__ import annotations
 
-import ast
 import math
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from typing import IO, Any
 
+import nbformat
+from nbclient.exceptions import CellExecutionError
+from nbclient.util import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.log import logger
@@ -21,10 +24,14 @@ from nbops import __version__
 from nbops.core.errors import ExecutionError
 from nbops.core.redaction import redact_text, without_hidden
 from nbops.notebook import files
+from nbops.pipeline import checkpointing
+from nbops.pipeline.kernel_start import how_started, ready, ready_kernel
+from nbops.pipeline.output_limit import OutputLimit
 from nbops.pipeline.step_run import StepContext
 
 EXTENSION = "--IPKernelApp.extra_extensions=nbops"
-SAVE_SHARE = 0.1  # at most this share of the time goes into saving while cells run
+SAVE_SHARE = 0.05  # at most this share of the time goes into saving while cells run
+SAVE_EVERY_S = 1.0  # … and it is done at most this often
 
 # Asked in an empty silent request, so no cell is counted and no name is bound in the user's namespace.
 _QUESTION = (
@@ -42,12 +49,15 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         super().__init__(nb, output_path=output_path, **taken)
         self.step = step
         self.sentence: str | None = None
+        self.checkpoints: checkpointing.Checkpoints | None = None
+        self.kernel: str | None = None  # "forked", or why it had to be started cold
         if step.output is not None:
             nb.metadata.papermill["output_path"] = str(step.output)
         self._cells = [i for i, c in enumerate(nb.cells) if c.cell_type == "code" and c.source.strip()]
         self._current: Any = None
         self._began = self._free_at = time.monotonic()
         self._open = False
+        self.output_limit = OutputLimit()
         self.stderr: IO[bytes] | None = None
         self.session: Any = None  # of the messages to the kernel
 
@@ -84,14 +94,24 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
                 seconds=time.monotonic() - self._began,
             )
 
+    def take_over(self, place: int, old: Mapping[str, Any]) -> None:
+        """A cell as an earlier attempt executed it."""
+        cell = self.nb.cells[place]
+        if cell.cell_type == "code":
+            cell.outputs = nbformat.from_dict(old["outputs"])
+            cell.execution_count = old["execution_count"]
+        for key in ("papermill", "execution"):
+            if key in old["metadata"]:
+                cell.metadata[key] = nbformat.from_dict(old["metadata"][key])
+
     def cell_broken(self) -> None:
         """The kernel died or was stopped: papermill marks only cells that raised."""
         if self._current is not None:
             self.cell_exception(self._current)
 
-    def save(self, **kwargs: Any) -> None:
+    def save(self, *, now: bool = False, **kwargs: Any) -> None:
         began = time.monotonic()
-        if self._open and began < self._free_at:
+        if self._open and not now and began < self._free_at:
             return
         for output in (o for cell in self.nb.cells for o in cell.get("outputs", ())):
             for key, value in output.items():  # a secret that the notebook prints is in no file
@@ -102,20 +122,94 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         else:
             super().save(**kwargs)
         ended = time.monotonic()
-        self._free_at = ended + (ended - began) / SAVE_SHARE
+        self._free_at = ended + max(SAVE_EVERY_S, (ended - began) / SAVE_SHARE)
         self.last_save_time = self.now()
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
-    """Papermill's client; shakes hands with the kernel before the first cell."""
+    """Papermill's client; waits for the kernel instead of looking again and again, and shakes hands with it before
+    the first cell."""
+
+    async def async_start_new_kernel_client(self) -> Any:
+        """As nbclient's, which waits 0.2 s for silence where one message proves that the kernel is heard."""
+        self.nb_man.kernel = how_started(self.km)
+        self.kc = self.km.client()
+        try:
+            self.kc.start_channels(stdin=False, hb=False)
+            await ready(self.km, self.kc, self.startup_timeout)
+        except Exception:
+            await self._async_cleanup_kernel()
+            raise
+        self.kc.allow_stdin = False
+        return self.kc
+
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+    def output(self, outs: Any, msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
+        if not self.nb_man.output_limit.takes(outs, msg):
+            return None
+        return super().output(outs, msg, display_id, cell_index)
 
     def papermill_execute_cells(self) -> None:
+        """As papermill's, cell by cell; what lies before the place to resume at isn't executed, and between the cells
+        the state may be kept."""
         execution: Execution = self.nb_man
         execution.sentence = self._untracked()
         if execution.sentence and execution.step.require_tracking:
             raise ExecutionError(f"{execution.sentence}; nothing was executed, as tracking is required")
         execution.session = self.kc.session
-        super().papermill_execute_cells()
+        resume, kept = execution.step.resume, execution.checkpoints
+        if execution.sentence is not None or not checkpointing.begin(self._ask):
+            kept = None
+            if resume is not None:
+                raise ExecutionError(f"a state can't be put into this kernel: {execution.sentence or 'no answer'}")
+        if resume is not None and not self._resumed(execution, resume):
+            return
+        if kept is not None:
+            kept.restart_clock()
+        for place in range(resume.cell if resume else 0, len(self.nb.cells)):
+            if not self._cell(execution, place):
+                break
+            last = place + 1 == len(self.nb.cells)
+            if kept is not None and not last and self._runs(place) and kept.after(place, self._ask):
+                execution.save(now=True)  # what is on disk is not older than the state
+
+    def _cell(self, execution: Execution, place: int) -> bool:
+        """Execute a cell; did it come to its end?"""
+        try:
+            execution.cell_start(self.nb.cells[place], place)
+            self.execute_cell(self.nb.cells[place], place)
+        except CellExecutionError as error:
+            execution.cell_exception(self.nb.cells[place], cell_index=place, exception=error)
+            return False
+        finally:
+            execution.cell_complete(self.nb.cells[place], cell_index=place)
+        return True
+
+    def _resumed(self, execution: Execution, resume: checkpointing.Resume) -> bool:
+        """Bring the kernel to where the cells before are done; false if one of them failed this time."""
+        for place, old in enumerate(resume.cells[: resume.cell]):
+            execution.take_over(place, old)
+        checkpointing.restore(self._ask, resume)
+        for place in resume.again:
+            checkpointing.count_on(self._ask, int(resume.cells[place].get("execution_count") or 1))
+            if not self._cell(execution, place):
+                return False
+        if resume.again:
+            checkpointing.settle(self._ask)
+            numbers = [int(c.get("execution_count") or 0) for c in resume.cells[: resume.cell]]
+            checkpointing.count_on(self._ask, max(numbers, default=0) + 1)
+        return True
+
+    def _runs(self, place: int) -> bool:
+        cell = self.nb.cells[place]
+        return cell.cell_type == "code" and bool(cell.source.strip())
+
+    def _ask(self, expression: str) -> Any:
+        """What an expression is in the kernel, asked silently; None if there is no answer."""
+        request = self.kc.execute("", silent=True, store_history=False, user_expressions={"nbops": expression})
+        reply = self.wait_for_reply(request)
+        return checkpointing.answered(((reply or {}).get("content", {}).get("user_expressions") or {}).get("nbops", {}))
 
     def _untracked(self) -> str | None:
         """Why the kernel isn't tracked, as one sentence; None if all is well."""
@@ -129,11 +223,10 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                 f"step ran untracked: the kernel {self.kernel_name!r} isn't started as ipykernel"
                 f" (its command is {' '.join(spec.argv)!r})"
             )
-        request = self.kc.execute("", silent=True, store_history=False, user_expressions={"nbops": _QUESTION})
-        answer = self.wait_for_reply(request)["content"].get("user_expressions", {}).get("nbops", {})
+        answer = self._ask(_QUESTION)
         try:
-            python, version, loaded = ast.literal_eval(answer["data"]["text/plain"])
-        except (KeyError, ValueError, SyntaxError, TypeError):
+            python, version, loaded = answer
+        except (ValueError, TypeError):
             return f"step ran untracked: the kernel {self.kernel_name!r} gave no answer when asked for nbops"
         if not version:
             return (
@@ -186,7 +279,7 @@ def execute(
     spec = client.km.kernel_spec
     if spec.language.lower() == "python" and any("ipykernel" in part for part in spec.argv):
         client.extra_arguments = [*client.extra_arguments, EXTENSION]
-    with tempfile.TemporaryFile() as stderr:
+    with tempfile.TemporaryFile() as stderr, ready_kernel(client.km, warm=execution.step.warm):
         # What the kernel's process says before its output is captured, and what it says dying.
         execution.stderr = stderr
         client.execute(env=environment, stderr=stderr)

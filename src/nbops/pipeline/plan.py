@@ -99,10 +99,10 @@ def plan(ws: Workspace, name: str, pipeline: Pipeline, given: Mapping[str, Any],
             notebook=notebooks[step],
             params=checked,
             everywhere={**pipeline.params, **given, **parameters.values(rest, checked, where)},
-            left=from_step is not None and step in found.order and _before(found, step, from_step),
+            left=from_step is not None and step in found.before and _before(found, step, from_step),
             first=step == from_step,
         )
-        _check(ws, pipeline, step, steps[step])
+        _check(ws, found, step, steps[step])
     return Plan(
         graph=found,
         steps={step: steps[step] for step in found.order},
@@ -204,7 +204,7 @@ def _values(
     return [_Value(value=value, label=str(value)) for value in source]
 
 
-def _check(ws: Workspace, pipeline: Pipeline, step: str, planned: Planned) -> None:
+def _check(ws: Workspace, found: graph.Graph, step: str, planned: Planned) -> None:
     spec, where = planned.spec, f"{FILE}: step {step!r}"
     if isinstance(spec.cache, str):
         freshness(spec.cache, where)
@@ -213,12 +213,11 @@ def _check(ws: Workspace, pipeline: Pipeline, step: str, planned: Planned) -> No
             if root == "params" and name not in planned.everywhere:
                 near = suggestion(name, planned.everywhere)
                 raise SettingsError(f"{where}: when = {spec.when!r}: there is no parameter {name!r}{near}")
-    if not any(waits_for(source) for source in spec.foreach.values()):
-        made = [s for s in spec.foreach.values() if isinstance(s, str) and graph.made_by(pipeline, s)]
-        if not made:
-            unfolded(ws, step, planned, {})  # every value is one that the notebook takes
+    sources = [source for source in spec.foreach.values() if isinstance(source, str)]
+    if not any(waits_for(source) or (step, source) in found.made for source in sources):
+        unfolded(ws, step, planned, {})  # every value is one that the notebook takes
     for wanted in spec.inputs:
-        known = graph.made_by(pipeline, wanted) or spec.needs or spec.foreach
+        known = (step, wanted) in found.made or spec.needs or spec.foreach
         if not known and not input_files(ws, wanted):
             raise InputDataError(f"step {step!r}: no file matches its input {wanted!r} in {ws.root}")
 

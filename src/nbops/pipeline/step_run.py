@@ -19,6 +19,7 @@ from nbops.core.ids import new_id
 from nbops.core.redaction import redact
 from nbops.core.runs import Artifact, Run, RunKind, RunStatus
 from nbops.notebook import files, parameters
+from nbops.pipeline.checkpointing import Resume
 from nbops.pipeline.local_code import kept_modules
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.store import records, runs
@@ -31,6 +32,9 @@ RUN_LEVEL = -1
 SKIPPED = "skipped"
 """Under this word a run's detail keeps the reason that :func:`nbops.skip` gave."""
 
+PRUNED = "pruned"
+"""Under this word, the step at which a sweep would have given the trial up."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
@@ -38,7 +42,8 @@ class StepContext:
 
     `inputs` are the handovers it may read, {name: digest or digests}; None: the newest of each name in the workspace.
     `output` is where the executed notebook goes, `folder` where the kernel runs (None: as papermill says).
-    `variables` are set in the kernel's environment on top of ours; None takes one away."""
+    `variables` are set in the kernel's environment on top of ours; None takes one away. `warm`: whether the kernel is
+    forked (None: from the second of a process on). `resume`: where to go on."""
 
     workspace: Workspace
     run: Run
@@ -51,6 +56,8 @@ class StepContext:
     timeout_s: float | None = None
     cell_timeout_s: float | None = None
     variables: Mapping[str, str | None] = field(default_factory=dict)
+    warm: bool | None = None
+    resume: Resume | None = None
 
     def tell(self, state: str, **news: Any) -> None:
         if self.progress is not None:

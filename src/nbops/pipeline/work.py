@@ -244,16 +244,10 @@ class _Work:
         one, ws = job.instance, self.state.ws
         outputs = kept_outputs(ws, one.name, one.spec, handed_on(ws.store, run))
         inputs = self.state.inputs(one, job.given)
-        parts, key = cache.parts_and_key(
-            ws, one.notebook, params=one.params, inputs=inputs, handovers=job.given.digests
+        kept, key = cache.stood_on(
+            ws, run, one.notebook, verdict, params=one.params, inputs=inputs, handovers=job.given.digests
         )
-        add_detail(
-            ws,
-            run.id,
-            {"outputs": outputs, "cache": {"parts": parts, "packages": cache.used_packages(run)}},
-            # If what it read changed while it ran, nobody knows which of the two it stands on.
-            cache_key=verdict.key if key == verdict.key else None,
-        )
+        add_detail(ws, run.id, {"outputs": outputs, "cache": kept}, cache_key=key)
 
     def _heard(self, event: StepEvent) -> None:
         """News from the notebook itself."""

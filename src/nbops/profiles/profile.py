@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,8 @@ class ColumnProfile:
         Serialised KLL sketch of a numeric column whose `values` aren't complete.
     hashes : bytes or None
         The smallest hashes seen (uint64), behind `distinct` where `values` aren't complete.
+    withheld : bool
+        No value may be kept of this column: rows, nulls and the number of different values are all there is.
     """
 
     name: str
@@ -70,6 +73,7 @@ class ColumnProfile:
     undercount: int = 0
     sketch: bytes | None = field(default=None, repr=False)
     hashes: bytes | None = field(default=None, repr=False)
+    withheld: bool = False
 
     @property
     def present(self) -> int:
@@ -163,6 +167,11 @@ class ColumnProfile:
         return cls(**fields)
 
 
+def _withheld(column: ColumnProfile) -> ColumnProfile:
+    kept = ("name", "type", "count", "nulls", "nans", "infinities", "distinct")
+    return ColumnProfile(**{name: getattr(column, name) for name in kept}, complete=False, withheld=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Profile:
     """A table's column summaries, in the order of its columns."""
@@ -177,6 +186,10 @@ class Profile:
             if column.name == name:
                 return column
         raise UnknownNameError("profiled column", name, [c.name for c in self.columns])
+
+    def withheld(self, withholds: Callable[[str], bool]) -> Profile:
+        """The profile without any value (nor what is computed of them) of the columns that are to be withheld."""
+        return dataclasses.replace(self, columns=tuple(_withheld(c) if withholds(c.name) else c for c in self.columns))
 
     def to_bytes(self) -> bytes:
         """Canonical JSON, the form kept as an artifact."""

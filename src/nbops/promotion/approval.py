@@ -123,17 +123,16 @@ def _open(ws: Workspace, name: str) -> Approval:
 
 
 def _must_be_of_the_role(ws: Workspace, there: Approval) -> None:
+    """Of every role that a deployment of the alias asks for."""
     line = there.asked
-    role = Agreement.of(ws, line.deployment or line.model, line.model, line.alias, None).asked
-    if not isinstance(role, str):
-        return
-    if role not in ws.settings.roles:
-        raise SettingsError(
-            f"nbops.toml asks for the approval of the role {role!r}, which it doesn't define;"
-            f' add [roles] {role} = ["NAME"]'
-        )
-    if ws.identity not in ws.settings.roles[role]:
-        raise RefusedError(f"{_said(there)} is for the role {role!r} to decide, and {ws.identity!r} isn't of it")
+    for role in Agreement.of(ws, line.deployment or line.model, line.model, line.alias, None).roles:
+        if role not in ws.settings.roles:
+            raise SettingsError(
+                f"nbops.toml asks for the approval of the role {role!r}, which it doesn't define;"
+                f' add [roles] {role} = ["NAME"]'
+            )
+        if ws.identity not in ws.settings.roles[role]:
+            raise RefusedError(f"{_said(there)} is for the role {role!r} to decide, and {ws.identity!r} isn't of it")
 
 
 def _no(result: GateResult, by: str, why: str) -> GateResult:

@@ -57,9 +57,11 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Whose word is asked for (nobody's, anybody's but the asker's, one of a role's), and whose was given."""
+    """Is a word asked for, of which roles (of all, where there are several; of anybody, where there are none), and
+    whose was given?"""
 
-    asked: bool | str
+    asked: bool
+    roles: tuple[str, ...] = ()
     given: Approval | None
 
     @classmethod
@@ -69,7 +71,7 @@ class Agreement:
         following = [d.name for d in deployments.listed(ws.store) if (d.model, d.alias) == (model, alias)]
         wishes = [ws.settings.deployment(name).gates.approval for name in dict.fromkeys([deployment, *following])]
         roles = [wish for wish in wishes if isinstance(wish, str)]
-        return cls(asked=roles[0] if roles else any(wishes), given=given)
+        return cls(asked=any(wishes), roles=tuple(dict.fromkeys(roles)), given=given)
 
 
 class Evidence:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -40,25 +40,42 @@ color:var(--jp-ui-font-color2,#666);background:transparent;border:none}
 </style>"""
 
 
-def card_text(record: CellRecord, *, name: str | None = None, full: bool = True) -> str:
-    """The card as text: one line, and with `full` a line for each thing that was captured."""
+def card_text(
+    record: CellRecord,
+    *,
+    name: str | None = None,
+    full: bool = True,
+    state: Sequence[str] = (),
+    budget_s: float | None = None,
+) -> str:
+    """The card as text: one line, and with `full` a line for each thing that was captured.
+
+    `state` is what is to be said of the notebook (stale, out of order); `budget_s` what fingerprints could take."""
     head = f"nbops · {heading(record, name)}"
     if not full:
-        summary = _summary(record)
-        return f"{head} · {summary}" if summary else head
-    rows = _rows(record)
+        said = [*([_summary(record)] if _summary(record) else []), *state]
+        return " · ".join([head, *said])
+    rows = _rows(record, state, budget_s)
     width = max((len(label) for label, _ in rows), default=0)
     lines = [f"  {label.ljust(width)}  {' · '.join(entries)}" for label, entries in rows]
     return "\n".join([head, *lines])
 
 
-def card_html(record: CellRecord, *, name: str | None = None, full: bool = True) -> str:
+def card_html(
+    record: CellRecord,
+    *,
+    name: str | None = None,
+    full: bool = True,
+    state: Sequence[str] = (),
+    budget_s: float | None = None,
+) -> str:
     """The card as HTML: open with `full`, else one line that opens."""
-    kind = "nbops-error" if record.status is not CellStatus.OK else "nbops-note" if record.notes else ""
-    summary = _summary(record)
+    kind = "nbops-error" if record.status is not CellStatus.OK else "nbops-note" if record.notes or state else ""
+    summary = " · ".join([*([_summary(record)] if _summary(record) else []), *state])
     said = f" <span>· {escape(summary)}</span>" if summary else ""
     body = "".join(
-        f"<tr><th>{escape(label)}</th><td>{_entries(label, entries)}</td></tr>" for label, entries in _rows(record)
+        f"<tr><th>{escape(label)}</th><td>{_entries(label, entries)}</td></tr>"
+        for label, entries in _rows(record, state, budget_s)
     )
     return (
         f'{_STYLE}<details class="nbops-card {kind}"{" open" if full else ""}>'
@@ -124,23 +141,37 @@ def _summary(record: CellRecord) -> str:
     return " · ".join(said)
 
 
-def _rows(record: CellRecord) -> list[Row]:
+def _rows(record: CellRecord, state: Sequence[str], budget_s: float | None) -> list[Row]:
     names = {u.fingerprint.digest: u.name for u in (*record.writes, *record.reads) if u.fingerprint.digest is not None}
     models = {m.digest: m.name for m in record.models if m.digest is not None}
     before = {u.name: u.fingerprint for u in record.reads}
     rows: list[Row] = [
         ("error", [record.error] if record.error else []),
+        ("state", list(state)),
         ("metrics", [_metric(m, names, models) for m in record.metrics]),
         ("parameters", [f"{k} = {value(v)}" for k, v in record.params.items()]),
         ("data in", [_data(u.name, u.fingerprint) for u in record.reads]),
         ("data out", [_data(u.name, u.fingerprint, before.get(u.name)) for u in record.writes]),
+        ("budget", _budget(record, budget_s)),
         ("models", [_model(m, names) for m in record.models]),
         ("files read", [_file(f.path, f.size, f.reason) for f in record.files if f.mode == "read"]),
         ("files written", [_file(f.path, f.size, f.reason) for f in record.files if f.mode != "read"]),
+        ("queries", [_query(a.about, names) for a in record.artifacts if a.kind == "query"]),
         ("kept", [f"{a.name} ({a.kind})" for a in record.artifacts if a.kind in ("figure", "file")]),
         ("notes", list(record.notes)),
     ]
     return [(label, _few(entries)) for label, entries in rows if entries]
+
+
+def _budget(record: CellRecord, budget_s: float | None) -> list[str]:
+    """What fingerprints may take in a cell, and whether that was enough: the same text whenever it is."""
+    taken = [u.fingerprint for u in (*record.reads, *record.writes)]
+    if budget_s is None or not taken:
+        return []
+    over = sum(f.digest is None and f.reason is not None and f.reason.endswith("budget") for f in taken)
+    if not over:
+        return [f"fingerprints within {budget_s:g} s"]
+    return [f"{over} of {len(taken)} not fingerprinted: they may take {budget_s:g} s a cell ([capture] budget_s)"]
 
 
 def _metric(metric: Metric, names: Names, models: Names) -> str:
@@ -167,6 +198,11 @@ def _model(model: ModelUse, names: Names) -> str:
 
 def _file(path: str, size: int | None, reason: str | None) -> str:
     return f"{path}{f' {_bytes(size)}' if size is not None else ''}{f' ({reason})' if reason else ''}"
+
+
+def _query(about: Mapping[str, Any], names: Names) -> str:
+    to = f" → {names[about['result']]}" if about.get("result") in names else ""
+    return f"{value(about.get('query', ''))}{to} ({about.get('database', 'a database')})"
 
 
 def _bytes(size: int) -> str:

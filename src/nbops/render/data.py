@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from nbops.core.data_versions import CellUse, DataDetail, DataDifference, DataVersion, Garbage
+from nbops.core.data_versions import (
+    CellUse,
+    ColumnValues,
+    DataDetail,
+    DataDifference,
+    DataProfile,
+    DataVersion,
+    Garbage,
+)
 
 _MOST_CELLS = 20  # executions shown of each direction; --json has all
+_MOST_VALUES = 5  # frequent ones of a column
 _MOST_LINES = 50  # of what nothing refers to
 
 
@@ -17,8 +26,13 @@ def listed(versions: Sequence[DataVersion], *, filtered: bool = False) -> str:
 
     if not versions:
         return "no such data" if filtered else "no data yet: put %%track on a cell, or 'nbops run NOTEBOOK'"
-    rows = [[v.ref, v.kind, _shape(v), _when(v.first_seen), _when(v.last_seen), v.made_by, v.used_by] for v in versions]
-    head = ["data", "kind", "shape", "first seen (UTC)", "last seen (UTC)", "made by", "used by"]
+    rows = [
+        [v.ref, ", ".join(v.tags), v.kind, _shape(v), _when(v.first_seen), _when(v.last_seen), v.made_by, v.used_by]
+        for v in versions
+    ]
+    head = ["data", "tags", "kind", "shape", "first seen (UTC)", "last seen (UTC)", "made by", "used by"]
+    if not any(v.tags for v in versions):
+        head, rows = [head[0], *head[2:]], [[row[0], *row[2:]] for row in rows]
     return tabulate(rows, head, tablefmt="plain")
 
 
@@ -35,6 +49,9 @@ def shown(detail: DataDetail) -> str:
         ["first seen", f"{_when(version.first_seen)} UTC"],
         ["last seen", f"{_when(version.last_seen)} UTC"],
     ]
+    for title, text in (("tags", ", ".join(version.tags)), ("about", detail.about), ("this one", detail.description)):
+        if text:
+            head.append([title, text])
     if detail.same_as:
         head.append(["same content", ", ".join(detail.same_as)])
     head.append(["content", detail.content])
@@ -46,6 +63,37 @@ def shown(detail: DataDetail) -> str:
         parts.append("columns\n" + tabulate(rows, tablefmt="plain", disable_numparse=True))
     parts += [_cells("made by", detail.made), _cells("used by", detail.used)]
     return "\n\n".join(parts)
+
+
+def profile(found: DataProfile) -> str:
+    """A line a column: how many values, and what they are."""
+    from tabulate import tabulate
+
+    rows = [
+        [c.name, c.type, f"{c.missing:,}", f"{'' if c.exact else '~'}{c.distinct:,}" if c.distinct else "", _values(c)]
+        for c in found.columns
+    ]
+    head = ["column", "type", "missing", "distinct", "values"]
+    drawn = tabulate(rows, head, tablefmt="plain", disable_numparse=True)
+    return f"{found.version.ref}: {found.rows:,} rows; {found.how}\n{drawn}"
+
+
+def _values(column: ColumnValues) -> str:
+    if column.withheld:
+        return "none shown: [capture] no_values"
+    if column.quantiles:
+        return f"{' … '.join(f'{v:.4g}' for v in column.quantiles)} (quartiles), mean {column.mean:.4g}"
+    if column.frequent:
+        shown = ", ".join(f"{value[:30]!r} {count:,}" for value, count in column.frequent[:_MOST_VALUES])
+        return shown + (" …" if len(column.frequent) > _MOST_VALUES else "")
+    return f"{column.least} … {column.most}" if column.least is not None else ""
+
+
+def contract(rows: int, bad: int, reasons: Sequence[str], warnings: Sequence[str]) -> str:
+    """How many rows break a contract, and why."""
+    lines = [*(f"  {reason}" for reason in reasons), *(f"  (allowed) {warning}" for warning in warnings)]
+    more = [f"  … and {bad - len(reasons):,} more rows"] if bad > len(reasons) else []
+    return "\n".join([f"{rows - bad:,} of {rows:,} rows keep the contract", *lines, *more])
 
 
 def difference(found: DataDifference) -> str:

@@ -77,6 +77,28 @@ def plain(node: Element | str) -> list[Any] | str:
     return [node.tag, dict(node.attributes), [plain(child) for child in node.children]]
 
 
+def from_svg(text: str) -> Element:
+    """An SVG that was drawn as text, as elements; what isn't on the lists is left out."""
+    from xml.etree import ElementTree
+
+    def taken(node: ElementTree.Element) -> Element | None:
+        tag = node.tag.rpartition("}")[2]
+        if tag not in SVG_TAGS:
+            return None
+        kept = tuple((k, v) for k, v in node.attrib.items() if k in ATTRIBUTES or k.startswith(PREFIXES))
+        children: list[Element | str] = [node.text] if node.text else []
+        for child in node:
+            made = taken(child)
+            children += [made] if made is not None else []
+            children += [child.tail] if child.tail else []
+        return Element(tag=tag, attributes=kept, children=tuple(children))
+
+    made = taken(ElementTree.fromstring(text))
+    if made is None:
+        raise UsageError("that is no SVG")
+    return made
+
+
 def _flat(children: Iterable[Child]) -> Iterable[Element | str]:
     for child in children:
         if child is None:

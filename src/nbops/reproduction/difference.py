@@ -6,27 +6,42 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from nbops.catalog.table import whole_profile
 from nbops.core.deployments import Severity
 from nbops.core.difference import Change, Difference
-from nbops.core.errors import CorruptArtifactError, UnknownNameError
+from nbops.core.errors import CorruptArtifactError, NbopsError, UnknownNameError
 from nbops.core.fingerprint import Fingerprint
-from nbops.core.runs import CellRecord, ModelUse, Run
+from nbops.core.runs import CellRecord, ModelUse, Run, RunKind
 from nbops.monitor.severity import compare
 from nbops.profiles.profile import Profile
-from nbops.reproduction.cells import source_text
+from nbops.reproduction.cells import recorded, source_text
 from nbops.reproduction.named import named
 from nbops.store import records, runs
 from nbops.workspace import Workspace
 
+_TABLES = (".csv", ".tsv", ".parquet", ".pq")
+_MOST_BYTES = 100_000_000  # of a file that is read again to be compared
+_MOST_FILES = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Side:
+    """`steps` names the steps of a pipeline's run by their runs' ids; it is empty for any other run."""
+
     run: Run
+    steps: Mapping[str, str]
+    modules: Mapping[str, str]
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     records: Sequence[CellRecord]
+
+    def called(self, record: CellRecord, name: str) -> str:
+        """A name of a record's, with the step it is of."""
+        step = self.steps.get(record.run)
+        return f"{step}: {name}" if step else name
 
 
 def difference(ws: Workspace, a: str, b: str) -> Difference:
@@ -43,7 +58,8 @@ def difference(ws: Workspace, a: str, b: str) -> Difference:
     -------
     Difference
         Data is told by its digests: which columns and how many rows; distributions are compared where both runs kept
-        a profile of a model's training data; code as unified diffs of the cells' kept (redacted) text.
+        a profile of a model's training data, and of files whose content is kept; code as unified diffs of the cells'
+        kept (redacted) text.
 
     Raises
     ------
@@ -54,8 +70,8 @@ def difference(ws: Workspace, a: str, b: str) -> Difference:
     changes = [
         *_values("parameter", mine.params, theirs.params),
         *_values("metric", mine.metrics, theirs.metrics),
-        *_data(mine.records, theirs.records),
-        *_distributions(ws, mine.records, theirs.records, notes),
+        *_data(mine, theirs),
+        *_distributions(ws, mine, theirs, notes),
         *_code(ws, mine, theirs, notes),
         *_environment(mine.run.environment, theirs.run.environment),
     ]
@@ -64,12 +80,25 @@ def difference(ws: Workspace, a: str, b: str) -> Difference:
 
 def _side(ws: Workspace, name: str) -> _Side:
     found, _ = named(ws, name)
+    family = [found] if found.kind is not RunKind.PIPELINE else _steps(ws, found)
+    blocks = [c for r in family for c in runs.children(ws.store, r.id) if c.kind is RunKind.BLOCK]
+    parts = [*family, *blocks]
+    metrics = records.latest_metrics(ws.store, [r.id for r in parts])
     return _Side(
         run=found,
-        params=runs.params(ws.store, found.id),
-        metrics=records.latest_metrics(ws.store, [found.id])[found.id],
-        records=records.of_run(ws.store, found.id),
+        steps={r.id: r.name for r in family} if found.kind is RunKind.PIPELINE else {},
+        modules={path: made for r in family for path, made in (r.detail.get("modules") or {}).items()},
+        params={k: v for r in [*parts, found] for k, v in runs.params(ws.store, r.id).items()},
+        metrics={k: v for r in parts for k, v in metrics[r.id].items()},
+        records=[record for r in family for record in recorded(ws.store, r)],
     )
+
+
+def _steps(ws: Workspace, run: Run) -> list[Run]:
+    """The steps of a pipeline's run; one that was not executed because nothing had changed is the run that made what it
+    stands for."""
+    steps = [r for r in runs.family(ws.store, run.id) if r.kind is RunKind.STEP]
+    return [runs.as_stored(ws.store, str(r.detail["cached_from"])) if "cached_from" in r.detail else r for r in steps]
 
 
 def _values(what: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Change]:
@@ -78,7 +107,7 @@ def _values(what: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> It
             yield Change(what=what, name=name, a=mine.get(name), b=theirs.get(name))
 
 
-def _data(mine: Sequence[CellRecord], theirs: Sequence[CellRecord]) -> Iterator[Change]:
+def _data(mine: _Side, theirs: _Side) -> Iterator[Change]:
     """Variables and files, each as it was last."""
     here, there = _uses(mine), _uses(theirs)
     for name in dict.fromkeys([*here, *there]):
@@ -89,13 +118,13 @@ def _data(mine: Sequence[CellRecord], theirs: Sequence[CellRecord]) -> Iterator[
         yield Change(what="data", name=name, a=x.digest if x else None, b=y.digest if y else None, why=why)
 
 
-def _uses(found: Sequence[CellRecord]) -> dict[str, Fingerprint]:
-    uses = {use.name: use.fingerprint for r in found for use in (*r.reads, *r.writes)}
+def _uses(side: _Side) -> dict[str, Fingerprint]:
+    uses = {side.called(r, use.name): use.fingerprint for r in side.records for use in (*r.reads, *r.writes)}
     files = {
         use.path: Fingerprint(
             kind="file", digest=use.digest, shape=() if use.size is None else (use.size,), reason=use.reason
         )
-        for r in found
+        for r in side.records
         for use in r.files
     }
     return uses | files
@@ -107,21 +136,11 @@ def _rows(x: Fingerprint, y: Fingerprint) -> str:
     return f"{abs(y.shape[0] - x.shape[0]):,} rows {'more' if y.shape[0] > x.shape[0] else 'fewer'}; "
 
 
-def _distributions(
-    ws: Workspace, mine: Sequence[CellRecord], theirs: Sequence[CellRecord], notes: list[str]
-) -> Iterator[Change]:
-    """Where what a model of the same name was trained on has moved, column by column, as drift is judged."""
-    here, there = _profiled(mine), _profiled(theirs)
+def _distributions(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterator[Change]:
+    """Where what a model of the same name was trained on has moved, and files whose content is kept; column by column,
+    as drift is judged."""
     said: set[str] = set()
-    for name, use in here.items():
-        other = there.get(name)
-        if other is None or use.profile == other.profile:
-            continue
-        try:
-            before, after = (Profile.from_bytes(ws.artifacts.read_bytes(u.profile or "")) for u in (use, other))
-        except (UnknownNameError, CorruptArtifactError) as error:
-            notes.append(f"the training data of {name} could not be compared: {error}")
-            continue
+    for name, before, after in (*_trainings(ws, mine, theirs, notes), *_files(ws, mine, theirs, notes)):
         found = compare(before, after)
         for column in found:
             if column.severity in (Severity.WARN, Severity.ALERT) and column.why not in said:
@@ -136,8 +155,40 @@ def _distributions(
             notes.append(f"distributions not judged ({name}): {', '.join(unknown[:5])}{' …' * (len(unknown) > 5)}")
 
 
-def _profiled(found: Sequence[CellRecord]) -> dict[str, ModelUse]:
-    return {use.name: use for r in found for use in r.models if use.profile}
+def _trainings(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterator[tuple[str, Profile, Profile]]:
+    here, there = _profiled(mine), _profiled(theirs)
+    for name, use in here.items():
+        other = there.get(name)
+        if other is None or use.profile == other.profile:
+            continue
+        try:
+            before, after = (Profile.from_bytes(ws.artifacts.read_bytes(u.profile or "")) for u in (use, other))
+        except (UnknownNameError, CorruptArtifactError) as error:
+            notes.append(f"the training data of {name} could not be compared: {error}")
+            continue
+        yield name, before, after
+
+
+def _files(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterator[tuple[str, Profile, Profile]]:
+    """Tables that both read from a file of the same name, with other content."""
+    here, there = ({f.path: f for r in side.records for f in r.files if f.mode == "read"} for side in (mine, theirs))
+    changed = [
+        path
+        for path, file in here.items()
+        if path in there and file.digest and there[path].digest and file.digest != there[path].digest
+        if Path(path).suffix.lower() in _TABLES and max(file.size or 0, there[path].size or 0) <= _MOST_BYTES
+    ]
+    for path in changed[:_MOST_FILES]:
+        try:
+            before, after = (whole_profile(ws, side[path].digest or "") for side in (here, there))
+        except (NbopsError, ValueError, OSError):
+            notes.append(f"the distributions of {path} could not be compared: its content is not kept, or is no table")
+            continue
+        yield path, before, after
+
+
+def _profiled(side: _Side) -> dict[str, ModelUse]:
+    return {side.called(r, use.name): use for r in side.records for use in r.models if use.profile}
 
 
 def _code(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterator[Change]:
@@ -148,8 +199,8 @@ def _code(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterat
         for offset in range(max(i2 - i1, j2 - j1)):
             a = mine.records[i1 + offset] if i1 + offset < i2 else None
             b = theirs.records[j1 + offset] if j1 + offset < j2 else None
-            yield _cell(ws, a, b, notes)
-    modules_a, modules_b = mine.run.detail.get("modules") or {}, theirs.run.detail.get("modules") or {}
+            yield _cell(ws, a, b, (mine if a is not None else theirs), notes)
+    modules_a, modules_b = mine.modules, theirs.modules
     for name in sorted({*modules_a, *modules_b}):
         if modules_a.get(name) != modules_b.get(name):
             texts = [_kept(ws, m.get(name)) for m in (modules_a, modules_b)]
@@ -159,10 +210,10 @@ def _code(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterat
         yield Change(what="code", name="git", a=commits[0], b=commits[1])
 
 
-def _cell(ws: Workspace, a: CellRecord | None, b: CellRecord | None, notes: list[str]) -> Change:
+def _cell(ws: Workspace, a: CellRecord | None, b: CellRecord | None, side: _Side, notes: list[str]) -> Change:
     texts = [source_text(ws.artifacts, r)[0] if r is not None else None for r in (a, b)]
     here = a if a is not None else b
-    name = f"cell [{here.execution_count or ' '}]" if here is not None else ""
+    name = side.called(here, f"cell [{here.execution_count or ' '}]") if here is not None else ""
     if any(t is None and r is not None for t, r in zip(texts, (a, b), strict=True)):
         notes.append(f"{name}: its text was not kept, so there is no diff of it")
     return _changed(name, texts[0], texts[1], a is None, b is None)

@@ -38,7 +38,13 @@ from nbops.workspace import Workspace, open_workspace
 
 TAG = "reproduction"
 # A digest that isn't there for want of time can't be compared: the copy takes the time it needs.
-_SETTINGS = "# Made by 'nbops reproduce'.\n[capture]\nbudget_s = 3600.0\nkeep_models = {keep}\n"
+_SETTINGS = """# Made by 'nbops reproduce'.
+[capture]
+budget_s = 3600.0
+keep_models = "{keep}"
+[store]
+never_keep = ["*"]
+"""
 
 
 def reproduce(
@@ -127,7 +133,7 @@ def _done(
         result = dataclasses.replace(result, restored=(*result.restored, _told(built)))
     else:
         built = environment.Built(folder=None, versions={})
-    keeps = str(ws.settings.capture.keep_models).lower()
+    keeps = ws.settings.capture.keep_models
     (where.scratch / FILE).write_text(_SETTINGS.format(keep=keeps), encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write(path, data)
@@ -177,6 +183,7 @@ def _execute(
             inputs_named=inputs,
             tags=(TAG,),
             variables=_variables(known.run),
+            warm=False,
         )
     except ExecutionError as error:
         return str(where.back(str(error).splitlines()[0]))

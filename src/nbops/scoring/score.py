@@ -120,6 +120,7 @@ def score(
             prefix=id_prefix(deployment=deployment.name, model=version.name, version=version.number, input=content),
             run=run.id,
             scored_at=scored_at,
+            withholds=ws.settings.capture.withholds,
         )
         streamed = stream(task, ws.artifacts, progress)
         for file, state in zip(files, before, strict=True):

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is to be scored, by what, and what goes with each row."""
+    """What is to be scored, by what, and what goes with each row. Of columns that `withholds` says the profile has no
+    values."""
 
     files: Sequence[Path]
     model: Any
@@ -39,6 +40,7 @@ class Task:
     prefix: str  # of the prediction ids
     run: str
     scored_at: datetime
+    withholds: Callable[[str], bool] = lambda _: False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ def stream(task: Task, artifacts: ArtifactStore, progress: Callable[[int], None]
         predictions_size=pending.size,
         quarantine=quarantine.digest,
         quarantine_size=quarantine.size,
-        profile=artifacts.put_bytes(profiler.profile().to_bytes()),
+        profile=artifacts.put_bytes(profiler.profile().withheld(task.withholds).to_bytes()),
         rows=writer.rows,
         rejected=quarantine.rows,
     )

@@ -16,9 +16,9 @@ from tornado.ioloop import IOLoop
 from nbops.core.canonical import decode
 from nbops.core.errors import NbopsError, RefusedError, UsageError
 from nbops.core.wire import json_safe, to_json
+from nbops.pipeline.processes import Processes
 from nbops.server.permissions import READ, Permission
 from nbops.server.places import Places
-from nbops.server.processes import Processes
 from nbops.workspace import Workspace
 
 THREADS = 4

@@ -8,10 +8,10 @@ from typing import Any
 from jupyter_server.utils import url_path_join
 from tornado.ioloop import IOLoop
 
+from nbops.pipeline.processes import Processes
 from nbops.server.base import Context
 from nbops.server.follow import SCHEMA, SCHEMA_ID, Follower
 from nbops.server.places import Places
-from nbops.server.processes import Processes
 from nbops.server.routes import ROUTES, pattern
 
 

@@ -43,7 +43,8 @@ def parameters(params: dict[str, Any]) -> dict[str, Any]:
 
 def definition(sql: str) -> str:
     """A statement of a migration."""
-    typed = _WORD.sub(lambda found: found[1] or _TYPES[found[0]], sql)
+    said = re.sub(r"^\s*--.*$", "", sql, flags=re.M)
+    typed = _WORD.sub(lambda found: found[1] or _TYPES[found[0]], said)
     return _TABLE.sub(lambda found: found[0] + _ROWID, typed)
 
 

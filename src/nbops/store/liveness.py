@@ -18,9 +18,14 @@ def this_process() -> Owner:
     return _process(os.getpid())
 
 
+def process(pid: int) -> Owner:
+    """The owner that stands for another process of this machine."""
+    return Owner(host=platform.node(), pid=pid, started=_started(pid) or "", boot=_boot())
+
+
 @functools.cache
 def _process(pid: int) -> Owner:
-    return Owner(host=platform.node(), pid=pid, started=_started(pid) or "", boot=_boot())
+    return process(pid)
 
 
 if hasattr(os, "register_at_fork"):  # a child may get the number that an ancestor had

@@ -11,6 +11,7 @@ from nbops.capture.instruments.code_swap import Swaps, plain_function
 from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Facts, ModelLog, Prediction, weakly
 from nbops.capture.instruments.scope_models import ScopeModels
+from nbops.capture.instruments.searches import searched
 from nbops.capture.instruments.tables import content_key, frame_of, n_bytes, signature_of, target_name
 from nbops.capture.instruments.watch import IGNORE, CallProbe, Current, Watch, argument, cell_line
 from nbops.core.runs import Metric
@@ -62,6 +63,8 @@ class FitProbe(EstimatorProbe):
         models(watch).fitted(known, facts, X, y)
         if self.method == "fit_transform" and not predicts:
             facts.gave = models(watch).sampled((None,), lambda: frame_of(result), target=False)
+        if hasattr(estimator, "cv_results_"):
+            watch.attempt("a search's results", lambda: searched(watch, estimator, facts.params, line))
 
     def fail(self, token: Any) -> None:
         super().fail(token)

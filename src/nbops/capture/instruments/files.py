@@ -1,8 +1,8 @@
 """Files, databases and URLs that a scope opens.
 
 Python itself reports them (audit events): ``open`` in all its forms, ``sqlite3.connect``, ``urllib``, ``http.client``
-(requests and urllib3 are built on it). pyarrow opens files in C++; those of its functions that are written in Python
-are watched by swapped code; ``pyarrow.csv`` and ``pyarrow.OSFile`` are compiled and not seen.
+(requests and urllib3 are built on it). pyarrow and polars open files in C++ and Rust; those of their functions that
+are written in Python are watched by swapped code; ``pyarrow.csv`` and ``pyarrow.OSFile`` are compiled and not seen.
 
 An audit hook can't be removed again. Ours is one function for the process, added with the first scope; without an
 open scope, in another thread, or in a forked child it does nothing.
@@ -10,6 +10,7 @@ open scope, in another thread, or in a forked child it does nothing.
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from dataclasses import dataclass
@@ -24,7 +25,16 @@ from nbops.core.runs import FileUse
 from nbops.workspace import relative
 
 _MOST_FILES = 500
-_EVENTS = frozenset({"open", "sqlite3.connect", "urllib.Request", "http.client.send", "socket.connect"})
+_EVENTS = frozenset(
+    {"open", "sqlite3.connect", "sqlite3.connect/handle", "urllib.Request", "http.client.send", "socket.connect"}
+)
+_MOST_CONNECTIONS = 1000
+_databases: dict[int, str] = {}  # by the connection's id: it can't be referred to weakly
+
+
+def database(connection: Any) -> str:
+    """What a sqlite3 connection that was opened in a tracked cell is of; "" for others."""
+    return _databases.get(id(connection), "")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -42,6 +52,7 @@ class ScopeFiles:
         self.home = str(workspace.home).rstrip(os.sep) + os.sep
         self._opened: dict[str, _Opened] = {}
         self._elsewhere: dict[str, FileUse] = {}
+        self.connecting = ""  # what sqlite3 is about to connect to
 
     def opened(self, name: Any, *, read: bool, written: bool) -> None:
         """A file is about to be opened."""
@@ -120,6 +131,8 @@ class _AuditHook:
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
         current = self.current
+        if event == "sqlite3.connect/handle":
+            _databases.pop(id(args[0]), None)  # another one had this id
         if current is None or current.watch is None or not current.watch.mine:
             return
         watch = current.watch
@@ -141,10 +154,16 @@ class _AuditHook:
                 files.opened(name, read=read, written=access != os.O_RDONLY)
         elif event == "sqlite3.connect":
             name = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes, os.PathLike)) else ""
+            files.connecting = ":memory:"
             if name not in ("", ":memory:"):
                 path = os.path.abspath(name.removeprefix("file:").partition("?")[0])  # noqa: PTH100
+                files.connecting = relative(watch.scope.workspace, Path(path))
                 if not is_noise(path, files.root, files.home):
-                    files.connected(relative(watch.scope.workspace, Path(path)), "database")
+                    files.connected(files.connecting, "database")
+        elif event == "sqlite3.connect/handle":
+            _databases[id(args[0])] = files.connecting
+            while len(_databases) > _MOST_CONNECTIONS:
+                del _databases[next(iter(_databases))]
         elif event == "urllib.Request":
             if not str(args[0]).startswith(("file:", "data:")):
                 files.connected(public_url(str(args[0])), "url")
@@ -159,8 +178,8 @@ class _AuditHook:
 AUDIT = _AuditHook()
 
 
-class ArrowProbe(CallProbe):
-    """A function of pyarrow that reads or writes a file by its name."""
+class NamedFileProbe(CallProbe):
+    """A function of a compiled library (pyarrow, polars) that reads or writes a file by its name."""
 
     what = "a file"
 
@@ -178,11 +197,14 @@ class ArrowProbe(CallProbe):
                 elif os.path.isdir(text):  # noqa: PTH112
                     for file in sorted(f for f in Path(text).rglob("*") if f.is_file()):
                         watch.files.opened(str(file), read=self.mode == "read", written=self.mode == "write")
+                elif self.mode == "read" and glob.has_magic(text) and not os.path.exists(text):  # noqa: PTH110
+                    for found in sorted(glob.glob(text, recursive=True)):  # noqa: PTH207
+                        watch.files.opened(found, read=True, written=False)
                 else:
                     watch.files.opened(text, read=self.mode == "read", written=self.mode == "write")
 
 
-_ARROW = (
+_COMPILED = (
     ("pyarrow.parquet", "read_table", 0, ("source",), "read"),
     ("pyarrow.parquet", "ParquetFile.__init__", 1, ("source",), "read"),
     ("pyarrow.parquet", "ParquetDataset.__init__", 1, ("path_or_paths",), "read"),
@@ -200,15 +222,34 @@ _ARROW = (
     ("pandas.io.feather_format", "to_feather", 1, ("path",), "write"),
     ("pandas.io.orc", "read_orc", 0, ("path",), "read"),
     ("pandas.io.orc", "to_orc", 1, ("path",), "write"),
+    *(
+        (f"polars.io.{module}", f"{how}_{kind}", 0, ("source",), "read")
+        for module, kind in (
+            ("csv.functions", "csv"),
+            ("parquet.functions", "parquet"),
+            ("ipc.functions", "ipc"),
+            ("ndjson", "ndjson"),
+        )
+        for how in ("read", "scan")
+    ),
+    ("polars.io.json.read", "read_json", 0, ("source",), "read"),
+    *(
+        ("polars.dataframe.frame", f"DataFrame.write_{kind}", 1, ("file",), "write")
+        for kind in ("csv", "parquet", "ipc", "json", "ndjson")
+    ),
+    *(
+        ("polars.lazyframe.frame", f"LazyFrame.sink_{kind}", 1, ("path",), "write")
+        for kind in ("csv", "parquet", "ipc", "ndjson")
+    ),
 )
-ARROW_MODULES = tuple(dict.fromkeys(module for module, *_ in _ARROW))
+COMPILED_MODULES = tuple(dict.fromkeys(module for module, *_ in _COMPILED))
 
 
-def watch_arrow(current: Current, swaps: Swaps) -> None:
-    """The functions of pyarrow's modules that are imported already."""
-    for module, dotted, position, names, mode in _ARROW:
+def watch_compiled(current: Current, swaps: Swaps) -> None:
+    """The functions of those libraries' modules that are imported already."""
+    for module, dotted, position, names, mode in _COMPILED:
         found = sys.modules.get(module)
         owner, _, method = dotted.rpartition(".")
         holder: Any = getattr(found, owner, None) if owner else found
         function = vars(holder).get(method) if holder is not None else None
-        swaps.watch(function, ArrowProbe(current, position, names, mode))
+        swaps.watch(function, NamedFileProbe(current, position, names, mode))

@@ -14,16 +14,20 @@ from typing import Any
 from nbops.capture.instruments.code_swap import Swaps
 from nbops.capture.instruments.estimators import Estimators
 from nbops.capture.instruments.figures import OpenFigures, watch_figures
-from nbops.capture.instruments.files import ARROW_MODULES, AUDIT, ScopeFiles, watch_arrow
+from nbops.capture.instruments.files import AUDIT, COMPILED_MODULES, ScopeFiles, watch_compiled
 from nbops.capture.instruments.json_params import plain
 from nbops.capture.instruments.late_imports import LateImports
 from nbops.capture.instruments.metrics import watch_metrics
 from nbops.capture.instruments.model_log import ModelLog
+from nbops.capture.instruments.queries import QUERY_MODULES, ScopeQueries, watch_queries
 from nbops.capture.instruments.scope_models import ScopeModels
+from nbops.capture.instruments.statistics import RESULT_MODULES, Results
 from nbops.capture.instruments.watch import Current, Watch
 from nbops.capture.observation import Observations, Scope
 from nbops.core.redaction import redact
 from nbops.core.runs import Artifact, Metric
+
+_GROWING = ("sklearn.base", "statsmodels.base.model")  # new classes come under theirs all the time
 
 
 class Instruments:
@@ -36,12 +40,15 @@ class Instruments:
         self._figures = OpenFigures()
         self._outer: list[Watch] = []
         self._estimators = Estimators(self._current, self._swaps, self._log)
+        self._results = Results(self._current, self._swaps)
         self._installed = False
         watchers = {
             "sklearn.base": self._estimators.watch_classes,
             "sklearn.model_selection": self._estimators.watch_functions,
             "sklearn.metrics": lambda: watch_metrics(self._current, self._swaps, self._log),
-            **{name: lambda: watch_arrow(self._current, self._swaps) for name in ARROW_MODULES},
+            **{name: lambda: watch_compiled(self._current, self._swaps) for name in COMPILED_MODULES},
+            **{name: lambda: watch_queries(self._current, self._swaps) for name in QUERY_MODULES},
+            **dict.fromkeys(RESULT_MODULES, self._results.watch_classes),
             "IPython.core.pylabtools": lambda: watch_figures(self._current, self._swaps),
         }
         self._watchers = {name: self._guarded(name, watcher) for name, watcher in watchers.items()}
@@ -74,6 +81,7 @@ class Instruments:
             return
         watch = Watch(scope)
         watch.models, watch.files = ScopeModels(watch, self._log), ScopeFiles(watch)
+        watch.queries = ScopeQueries(watch)
         if self._current.watch is not None:
             self._outer.append(self._current.watch)
         self._current.watch = watch
@@ -81,7 +89,7 @@ class Instruments:
             AUDIT.report_to(self._current)
             self._swaps.again()
             for name, watcher in self._watchers.items():
-                if name in sys.modules and (name not in self._watched or name == "sklearn.base"):
+                if name in sys.modules and (name not in self._watched or name in _GROWING):
                     self._watched.add(name)
                     watcher()
             self._late.install()
@@ -97,10 +105,12 @@ class Instruments:
         else:
             self._leave()
         watch.budget_s = watch.scope.workspace.settings.capture.budget_s  # the end has its own
-        uses: dict[str, Any] = {"models": (), "files": ()}
+        uses: dict[str, Any] = {"models": (), "statistics": (), "files": ()}
         for name, finish in (
             ("models", lambda: watch.models.finish(namespace)),
+            ("statistics", lambda: self._results.finish(watch, namespace)),
             ("files", watch.files.finish),
+            ("queries", lambda: watch.queries.finish(namespace)),
             ("figures", lambda: self._figures.finish(watch)),
         ):
             try:
@@ -110,7 +120,7 @@ class Instruments:
         return Observations(
             metrics=tuple(watch.metrics),
             series=tuple(watch.series),
-            models=uses["models"],
+            models=(*uses["models"], *uses["statistics"]),
             files=uses["files"],
             artifacts=tuple(watch.artifacts),
             params=dict(watch.params),

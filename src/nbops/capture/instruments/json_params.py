@@ -36,6 +36,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value if not isinstance(value, str) or len(value) <= 500 else value[:500] + "…"
     if type(value) is float:
         return value if math.isfinite(value) else repr(value)
+    if isinstance(value, type):  # before what instances are known by: numpy.float64 has a shape too, of no value
+        return f"{value.__module__}.{value.__qualname__}"
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
         return plain(value.item(), depth)
     if depth >= _MOST_DEPTH:

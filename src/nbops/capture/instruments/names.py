@@ -37,6 +37,7 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _has_attributes_of_interest(value: Any) -> bool:
     base = getattr(sys.modules.get("sklearn.base"), "BaseEstimator", None)
-    if isinstance(value, type) or not hasattr(value, "__dict__"):
+    kind = type(value)  # asked instead of the value: its `__class__` may be a property of the user's
+    if issubclass(kind, type) or getattr(kind, "__dictoffset__", 0) == 0:
         return False
-    return type(value).__module__ == "__main__" or (base is not None and isinstance(value, base))
+    return kind.__module__ == "__main__" or (base is not None and issubclass(kind, base))

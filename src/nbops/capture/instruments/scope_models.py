@@ -1,7 +1,8 @@
 """The estimators of one scope: which were fitted and judged in it, and what is kept of them at its end.
 
 A model is saved when it has to be: at the end, or before a fit would overwrite a state that was judged. A loop that
-fits the same line again and again overwrites without that; what isn't kept is counted.
+fits the same line again and again overwrites without that, unless ``[capture] keep_models`` is "all". Of a fit whose
+model isn't kept there is what is known of it: type, parameters, data, metrics.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbops.capture.instruments.fit_log import FitLog, described, remember
 from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Evaluation, Facts, Known, ModelLog
 from nbops.capture.instruments.names import names_of
@@ -28,6 +30,7 @@ from nbops.capture.instruments.watch import Watch
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, ModelUse
 from nbops.modelfiles.save import SavedModel
+from nbops.settings import ALL, NONE
 
 _MOST_OF_A_LINE = 20  # items of a container fitted by one line of code
 _MOST_TYPES = 5  # named of those not kept
@@ -57,6 +60,8 @@ class ScopeModels:
         self._held_bytes = 0
         self._predictors: list[tuple[int, Known, int]] = []
         self._logged: list[tuple[str, Known, int]] = []
+        self._every: FitLog = []
+        self.keeps = watch.scope.workspace.settings.capture.keep_models
 
     def touch(self, estimator: Any) -> Known:
         known = self.log.known(estimator)
@@ -83,6 +88,11 @@ class ScopeModels:
         self._fitted.add(id(known))
         known.state += 1
         known.facts = facts
+        remember(self._every, known, facts)
+        estimator = known.ref() if self.keeps == ALL else None
+        if estimator is not None:
+            known.past[known.state] = facts
+            self.save(known, estimator)
         if facts.signature is None:
             return
         held = _Fitted(known=known, facts=facts, X=X, y=y, size=n_bytes(X) + (n_bytes(y) if y is not None else 0))
@@ -129,7 +139,7 @@ class ScopeModels:
 
     def save(self, known: Known, estimator: Any) -> SavedModel | None:
         """Keep the model file of the present state, once."""
-        if not self.watch.scope.workspace.settings.capture.keep_models:
+        if self.keeps == NONE:
             return None
         if known.state not in known.saved:
             from nbops.modelfiles.save import save
@@ -155,14 +165,23 @@ class ScopeModels:
             uses += made
         for name, known, state in self._logged:
             uses += self._states(name, known, [state], logged=True)
+        if self.keeps == ALL:
+            there, others = {use.digest for use in uses}, list[ModelUse]()
+            for known, state, _ in self._every:
+                saved = known.saved.get(state)
+                if saved is not None and saved.digest is not None and saved.digest not in there:
+                    missed[known.type] -= 1
+                    others += self._states(known.type.rpartition(".")[2], known, [state])
+            uses = [*others, *uses]
         missed = +missed
         if missed:
+            self._fits()
             said = ", ".join(f"{times} {name.rpartition('.')[2]}" for name, times in missed.most_common(_MOST_TYPES))
             more = f" and {len(missed) - _MOST_TYPES} more types" if len(missed) > _MOST_TYPES else ""
             many = f"{self.fits.total()} models were fitted; {missed.total()} of them not kept"
             self.watch.note(
                 f"{many if self.fits.total() > 1 else '1 model was fitted, and is not kept'}: overwritten, out of reach"
-                f" at the cell's end, or not the last of their line ({said}{more})"
+                f" at the cell's end, or not the last of their line ({said}{more}); fits.json has their parameters"
             )
         for index, known, state in self._predictors:
             saved = known.saved.get(state)
@@ -238,6 +257,12 @@ class ScopeModels:
                 uses.append(use)
         return uses
 
+    def _fits(self) -> None:
+        content = self.watch.attempt("what is known of the fits", lambda: described(self._every, self._evaluations))
+        if content is not None:
+            about = {"fits": self.fits.total()}
+            self.watch.keep(content, name="fits.json", kind="fits", media="application/json", about=about)
+
     def _profile(self, held: _Fitted, *, check: bool = False) -> None:
         """The training profile, of inputs that are still what the model was fitted on."""
         known, facts = held.known, held.facts
@@ -272,7 +297,8 @@ class ScopeModels:
         )
         if table is None:
             return
-        content = self.watch.attempt("a training profile", lambda: profile_table(table).to_bytes())
+        withholds = self.watch.scope.workspace.settings.capture.withholds
+        content = self.watch.attempt("a training profile", lambda: profile_table(table).withheld(withholds).to_bytes())
         if content is None:
             return
         digest = self.watch.scope.workspace.artifacts.put_bytes(content)
@@ -336,6 +362,10 @@ class ScopeModels:
         if frame is None:
             self.watch.note("no evaluation rows kept: inputs and target are no table of plain columns")
             return None
+        withheld = [name for name in frame.columns if self.watch.scope.workspace.settings.capture.withholds(str(name))]
+        if withheld:
+            self.watch.note(f"no evaluation rows kept: the column {withheld[0]!r} is in [capture] no_values")
+            return None
         if n_bytes(frame) > self.watch.keep_bytes:
             self.watch.note(
                 f"no evaluation rows kept: they take {n_bytes(frame) / 1e6:.0f} MB,"
@@ -358,7 +388,7 @@ class ScopeModels:
 
 def _reason(saved: SavedModel | None) -> str | None:
     if saved is None:
-        return "models are not kept: [capture] keep_models is false"
+        return 'models are not kept: [capture] keep_models is "none"'
     if saved.digest is None:
         return redact_text(saved.reason or "it could not be written")
     if saved.untrusted:

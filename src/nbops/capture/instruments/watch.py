@@ -47,6 +47,8 @@ class Watch:
         self.uncacheable: list[str] = []
         self.models: Any = None  # a ScopeModels
         self.files: Any = None  # a ScopeFiles
+        self.queries: Any = None  # a ScopeQueries
+        self.results: list[Any] = []  # of statsmodels' fits: see statistics
         self.figures = 0
 
     @property

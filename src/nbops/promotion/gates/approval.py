@@ -12,7 +12,8 @@ NAME = "approval"
 @gate(NAME)
 def approval(evidence: Evidence) -> GateResult:
     asked, given = evidence.agreement.asked, evidence.agreement.given
-    who = f"a second person of the role {asked!r}" if isinstance(asked, str) else "a second person"
+    of = " and ".join(repr(role) for role in evidence.agreement.roles)
+    who = f"a second person of the role {of}" if of else "a second person"
     said = f"{who} has agreed"
     if given is not None:
         seen = f"approved by {given.decided_by}" + (f": {given.why}" if given.why else "")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from nbops.server.base import Handler
 
-
 FILE = Path(__file__).parents[1] / "openapi.yaml"
 
 

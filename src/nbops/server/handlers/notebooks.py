@@ -11,10 +11,10 @@ from nbops.lineage.graph import lineage
 from nbops.lineage.notebook_state import CellState, notebook_state
 from nbops.notebook.files import read
 from nbops.notebook.parameters import coerce, of_notebook
+from nbops.pipeline.processes import notebook_words
 from nbops.server.base import Handler
 from nbops.server.handlers.runs import run_json
 from nbops.server.permissions import WRITE
-from nbops.server.processes import notebook_words
 from nbops.workspace import Workspace, relative
 
 

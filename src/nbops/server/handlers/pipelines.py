@@ -7,11 +7,11 @@ from typing import Any
 from nbops.core.errors import UnknownNameError, UsageError
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline.description import described
+from nbops.pipeline.processes import words_of
 from nbops.pipeline.run import run_pipeline
 from nbops.server.base import Handler
 from nbops.server.handlers.runs import run_json
 from nbops.server.permissions import WRITE
-from nbops.server.processes import words_of
 from nbops.store import records, runs
 from nbops.workspace import Workspace
 

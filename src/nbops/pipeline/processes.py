@@ -1,5 +1,6 @@
-"""Long work (a pipeline, a notebook, a tick) as processes of its own: the server answers on, and a crash of the work is
-not one of the server. Each is a group of its own, stopped by the interrupt that Ctrl-C would send."""
+"""Long work (a pipeline, a notebook, a tick) as processes of its own: whoever starts it (a server, a widget) answers
+on, and a crash of the work is not one of his. Each is a group of its own, stopped by the interrupt that Ctrl-C would
+send."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ class Started:
 
 
 class Processes:
-    """The processes that this server started and that haven't ended."""
+    """The processes that somebody started and that haven't ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -89,7 +90,7 @@ class Processes:
         raise ExecutionError(f"'nbops {' '.join(words)}' opened no run within {START_S:g} s")
 
     def stop(self, pid: int) -> None:
-        """Interrupt work that this server started.
+        """Interrupt work that was started here.
 
         Raises
         ------
@@ -99,7 +100,9 @@ class Processes:
         with self._lock:
             mine = [s.process for s in self._going if s.process.pid == pid and s.process.poll() is None]
         if not mine:
-            raise UnknownNameError("running work of this server", str(pid), hint="it has ended, or runs elsewhere")
+            raise UnknownNameError(
+                "running work that was started here", str(pid), hint="it has ended, or runs elsewhere"
+            )
         _signal(mine[0], signal.SIGINT)
 
     def going(self) -> list[int]:

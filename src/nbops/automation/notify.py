@@ -1,0 +1,136 @@
+"""Tell somebody how a scheduled run ended: by a webhook, by mail, by a command. A target is written as
+
+* ``https://host/path``: the news is posted as JSON (its ``text`` is a sentence, as chat servers like it);
+* ``mailto:a@example.org,b@example.org``: by the mail server of ``[notify]`` in nbops.toml;
+* ``exec:command --option``: run in the workspace's root; the news comes as JSON on its standard input, the sentence as
+  its last argument.
+
+``${NAME}`` in a target is taken from the worker's environment, so that no token need stand in the store.
+A target that fails is said in the job's result; it makes no run fail and holds none up for more than `TIMEOUT_S`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import smtplib
+import subprocess
+import urllib.request
+from collections.abc import Callable, Mapping
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from nbops.core.automation import Job, Schedule
+from nbops.core.clock import to_text
+from nbops.core.errors import UsageError
+from nbops.core.redaction import redact_text
+from nbops.core.runs import RunStatus
+from nbops.workspace import Workspace
+
+TIMEOUT_S = 20.0
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+def check_target(target: str) -> None:
+    """Refuse what can't be told anything.
+
+    Raises
+    ------
+    UsageError
+    """
+    scheme, colon, rest = target.partition(":")
+    if not colon or scheme not in _WAYS or not rest.strip("/ "):
+        raise UsageError(
+            f"{redact_text(target)!r} can't be notified; write https://…, mailto:NAME@HOST or exec:COMMAND"
+        )
+    if scheme == "mailto" and not all(re.fullmatch(r"[^@\s]+@[^@\s]+", a.strip()) for a in rest.split(",")):
+        raise UsageError(f"{target!r}: {rest!r} is no mail address")
+
+
+def notify(ws: Workspace, schedule: Schedule, job: Job) -> list[dict[str, Any]]:
+    """Tell those whom the schedule names how a job ended; return what came of it, for each target."""
+    targets = {RunStatus.FAILED: schedule.on_failure, RunStatus.COMPLETED: schedule.on_success}.get(job.status, ())
+    told = []
+    for target in targets:
+        outcome: dict[str, Any] = {"target": redact_text(target), "sent": True}
+        try:
+            scheme = target.partition(":")[0]
+            _WAYS[scheme](_VARIABLE.sub(_from_environment, target), news(ws, schedule, job), ws)
+        except Exception as error:  # noqa: BLE001 - urllib's, smtplib's, the command's: none may hurt the job
+            outcome = {
+                "target": redact_text(target),
+                "sent": False,
+                "error": redact_text(f"{type(error).__name__}: {error}"),
+            }
+        told.append(outcome)
+    return told
+
+
+def news(ws: Workspace, schedule: Schedule, job: Job) -> dict[str, Any]:
+    """What is told."""
+    how = "failed" if job.status is RunStatus.FAILED else "completed"
+    why = f": {job.error.splitlines()[0]}" if job.error else ""
+    return {
+        "text": f"nbops: schedule {schedule.name} ({schedule.target}) {how}{why}",
+        "schedule": schedule.name,
+        "target": schedule.target,
+        "status": job.status.value,
+        "attempt": job.attempt,
+        "error": job.error,
+        "run": job.result.get("run"),
+        "job": job.id,
+        "ended_at": to_text(job.ended_at) if job.ended_at else None,
+        "store": ws.store.name,
+    }
+
+
+def _webhook(target: str, told: Mapping[str, Any], _ws: Workspace) -> None:
+    request = urllib.request.Request(
+        target, json.dumps(told).encode(), {"Content-Type": "application/json", "User-Agent": "nbops"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # an answer of 400 or more raises
+        answer.read(1000)
+
+
+def _mail(target: str, told: Mapping[str, Any], ws: Workspace) -> None:
+    settings = ws.settings.notify
+    server = urlsplit(settings.smtp)
+    if server.scheme not in ("smtp", "smtps") or not server.hostname:
+        raise UsageError(f"[notify] smtp: {settings.smtp!r} is no smtp://HOST:PORT")
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = settings.sender, target.removeprefix("mailto:"), told["text"]
+    message.set_content("\n".join(f"{key}: {value}" for key, value in told.items() if value is not None))
+    kind: Callable[..., smtplib.SMTP] = smtplib.SMTP_SSL if server.scheme == "smtps" else smtplib.SMTP
+    with kind(server.hostname, server.port or 0, timeout=TIMEOUT_S) as smtp:
+        smtp.ehlo()
+        if server.scheme == "smtp" and smtp.has_extn("starttls"):
+            smtp.starttls()
+        password = os.environ.get("NBOPS_SMTP_PASSWORD")
+        if server.username and password:
+            smtp.login(unquote(server.username), password)
+        smtp.send_message(message)
+
+
+def _command(target: str, told: Mapping[str, Any], ws: Workspace) -> None:
+    command = [*shlex.split(target.removeprefix("exec:")), told["text"]]
+    subprocess.run(
+        command, input=json.dumps(told), text=True, timeout=TIMEOUT_S, check=True, capture_output=True, cwd=ws.root
+    )
+
+
+def _from_environment(found: re.Match[str]) -> str:
+    if found[1] not in os.environ:
+        raise UsageError(f"the environment variable {found[1]} isn't set")
+    return os.environ[found[1]]
+
+
+_WAYS: dict[str, Callable[[str, Mapping[str, Any], Workspace], None]] = {
+    "http": _webhook,
+    "https": _webhook,
+    "mailto": _mail,
+    "exec": _command,
+}

@@ -1,0 +1,71 @@
+"""What data a cell is about to read, and what of it, and of anything else, it has written when it has ended."""
+
+from __future__ import annotations
+
+from nbops.capture.cells import OpenCell
+from nbops.capture.data import Fingerprinter
+from nbops.capture.reach import MOST, Span, overlapping, reached, roots, spans
+from nbops.core.runs import DataUse
+from nbops.notebook.names import names
+
+Known = dict[str, tuple[int, str]]
+"""Path → (id, digest) of the data that a session's records have last seen there."""
+
+
+def look_before(cell: OpenCell, budget_s: float) -> None:
+    """What the cell can reach now: its inputs, and what its names hold, to tell afterwards what it has bound."""
+    code = cell.start.code
+    used = names(code)
+    cell.write_names = tuple(sorted(used.writes))
+    cell.read_names = tuple(roots(used.reads | used.mutates, used.builtins, code, cell.namespace))
+    inputs = reached(cell.read_names, cell.namespace)
+    bound = reached(cell.write_names, cell.namespace, through_functions=False)
+    cell.ids = {path: id(value) for path, value in (bound | inputs).items()}
+    prints = Fingerprinter(budget_s)
+    cell.reads = [prints.use(path, value) for path, value in inputs.items()]
+    cell.spans = {path: spans(value) for path, value in inputs.items()}
+    cell.fingerprint_s = prints.used_s
+
+
+def written(cell: OpenCell, budget_s: float, known: Known) -> list[DataUse]:
+    """The data that the cell bound to a name, or changed in place; what shares memory with that is changed too, though
+    the cell's text doesn't name it. `known` is brought up to date."""
+    prints = Fingerprinter(budget_s, cell.fingerprint_s)
+    before = {use.name: use.fingerprint for use in cell.reads}
+    outputs = reached(cell.write_names, cell.namespace, through_functions=False)
+    outputs |= reached(cell.read_names, cell.namespace)
+    too_many = len([path for path in outputs if not path.isidentifier()]) >= MOST
+    found: list[DataUse] = []
+    changed: list[Span] = []  # certainly
+    # perhaps, before it was let go:
+    left = [span for path in before if path not in outputs for span in cell.spans[path]]
+    for path, value in outputs.items():
+        rebound = cell.ids.get(path) != id(value)
+        if rebound:
+            left += [*cell.spans.get(path, ()), *spans(value)]
+        if not rebound and path not in before:
+            continue
+        use = prints.use(path, value)
+        differs = path in before and use.fingerprint.digest != before[path].digest
+        if rebound or differs:
+            found.append(use)
+        if differs and not rebound:
+            changed += cell.spans[path]
+    if changed or left:
+        others = reached([n for n in list(cell.namespace) if not n.startswith("_")], cell.namespace)
+        for path, value in others.items():
+            was = known.get(path)
+            seen_here = was is not None and was[0] == id(value)
+            mine = spans(value) if path not in outputs else []
+            if overlapping(mine, changed) or (seen_here and overlapping(mine, left)):
+                use = prints.use(path, value)
+                if not seen_here or (was is not None and use.fingerprint.digest != was[1]):
+                    found.append(use)
+                outputs[path] = value
+    if too_many:
+        cell.notes.append(f"more than {MOST} tables and arrays are within the cell's reach: not all are recorded")
+    for use in (*cell.reads, *found):
+        held = outputs.get(use.name)
+        if held is not None and use.fingerprint.digest is not None:
+            known[use.name] = (id(held), use.fingerprint.digest)
+    return found

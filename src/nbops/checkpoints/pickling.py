@@ -1,0 +1,244 @@
+"""A notebook's namespace as one pickle, so that what two names share they share again.
+
+* Large buffers (arrays, columns) are out of band, to be kept by content: what hasn't changed isn't written again.
+* Functions of the notebook come back with the living namespace as their globals, not with a copy of it.
+* Arrays that are views of one memory are so again; those inside pandas objects are copies, as pandas' copy-on-write
+  has them behave.
+* Files, connections, generators, locks, threads are refused: reading a file's rest into memory is not the file.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import cloudpickle
+
+from nbops.core.redaction import holds_hidden
+
+APART_FROM = 1 << 14  # bytes: smaller buffers stay in the stream
+
+
+class TooLargeError(Exception):
+    """The stream is larger than it may be."""
+
+
+class Refused(Exception):  # noqa: N818  (a reason)
+    """The value can't be kept; the message says why."""
+
+
+class _Stream(io.BytesIO):
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def write(self, data: Any) -> int:
+        if self.tell() > self.most:
+            raise TooLargeError
+        return super().write(data)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def __init__(
+        self, file: io.BytesIO, namespace: Mapping[str, Any], buffer: Callable[[pickle.PickleBuffer], Any]
+    ) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer)
+        self.namespace = namespace
+        self.of_pandas: dict[int, Any] = {}  # arrays inside pandas objects, held so that their ids stay theirs
+        self.roots: dict[int, Any] = {}
+        self.pandas_roots: dict[int, Any] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is types.FunctionType:
+            if obj.__globals__ is self.namespace:
+                return _function_here, (obj.__code__, obj.__closure__), _state_of(obj), None, None, _set_function
+        elif kind is types.CellType:
+            return _cell, (), _contents(obj), None, None, _set_cell
+        elif kind is functools._lru_cache_wrapper:
+            if getattr(obj, "__module__", None) == "__main__":
+                return _cached, (obj.__wrapped__, obj.cache_parameters())
+        elif isinstance(obj, io.IOBase) and kind not in (io.BytesIO, io.StringIO):
+            raise Refused("an open file")
+        elif "numpy" in sys.modules and isinstance(obj, sys.modules["numpy"].ndarray):
+            return self._array(obj)
+        elif kind.__module__.partition(".")[0] == "pandas":
+            self._inside_pandas(obj)
+        return super().reducer_override(obj)
+
+    def _array(self, array: Any) -> Any:
+        numpy = sys.modules["numpy"]
+        if isinstance(array, numpy.memmap):
+            raise Refused("an array mapped to a file")
+        root = _root(array)
+        if id(array) in self.of_pandas:
+            self.pandas_roots[id(root)] = root
+        else:
+            self.roots[id(root)] = root
+            plain = type(root) is type(array) is numpy.ndarray and not root.dtype.hasobject
+            if root is not array and plain and root.flags.forc:
+                offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+                return _view, (root, offset, array.shape, array.strides, array.dtype, array.flags.writeable)
+        return NotImplemented
+
+    def _inside_pandas(self, obj: Any) -> None:
+        for block in getattr(getattr(obj, "_mgr", None), "blocks", ()):
+            self.of_pandas[id(block.values)] = block.values
+        for name in ("_data", "_ndarray", "_codes", "_values", "_mask"):
+            inner = getattr(obj, "__dict__", {}).get(name)
+            if inner is not None:
+                self.of_pandas[id(inner)] = inner
+        try:
+            inner = getattr(obj, "_ndarray", None)
+        except (AttributeError, NotImplementedError):
+            inner = None
+        if inner is not None:
+            self.of_pandas[id(inner)] = inner
+
+
+def dump(
+    values: Mapping[str, Any], namespace: Mapping[str, Any], *, most: int
+) -> tuple[bytes, list[pickle.PickleBuffer], dict[str, str]]:
+    """(stream, buffers, what isn't in it and why) of `values`, of which all that can be kept are.
+
+    Raises
+    ------
+    TooLargeError
+        If the stream itself would be larger than `most` bytes.
+    """
+    kept, refused = dict(values), dict[str, str]()
+    while True:
+        try:
+            stream, buffers, shared = _dumped(kept, namespace, most)
+        except TooLargeError:
+            raise
+        except Exception as whole:
+            found = _faults(kept, namespace, most)
+            if not found:
+                raise Refused(f"{type(whole).__name__}: {whole}") from whole
+        else:
+            found = {
+                name: "it shares its memory with a pandas object"
+                for name, value in kept.items()
+                if shared and id(_root(value)) in shared
+            }
+            if (shared and not found) or holds_hidden(stream):
+                found = found | _faults(kept, namespace, most, shared=shared)
+            if not found:
+                return stream, buffers, refused
+        refused |= found
+        kept = {name: value for name, value in kept.items() if name not in found}
+
+
+def load(stream: bytes | bytearray, buffers: list[Any], namespace: dict[str, Any]) -> dict[str, Any]:
+    """The values again; functions get `namespace` as their globals."""
+    _Here.namespace = namespace
+    try:
+        found: dict[str, Any] = pickle.loads(stream, buffers=buffers)
+    finally:
+        _Here.namespace = None
+    return found
+
+
+def _dumped(
+    what: Any, namespace: Mapping[str, Any], most: int
+) -> tuple[bytes, list[pickle.PickleBuffer], dict[int, Any]]:
+    file, buffers = _Stream(most), list[pickle.PickleBuffer]()
+
+    def buffer(found: pickle.PickleBuffer) -> bool:
+        if found.raw().nbytes < APART_FROM:
+            return True
+        buffers.append(found)
+        return False
+
+    pickler = _Pickler(file, namespace, buffer)
+    pickler.dump(what)
+    shared = {key: root for key, root in pickler.roots.items() if key in pickler.pandas_roots}
+    return file.getvalue(), buffers, shared
+
+
+def _faults(
+    values: Mapping[str, Any], namespace: Mapping[str, Any], most: int, *, shared: Mapping[int, Any] | None = None
+) -> dict[str, str]:
+    """The names that can't be kept by themselves, and why."""
+    found = {}
+    for name, value in values.items():
+        file = _Stream(most)
+        pickler = _Pickler(file, namespace, lambda _: False)
+        try:
+            pickler.dump(value)
+        except TooLargeError:
+            raise
+        except Refused as reason:
+            found[name] = str(reason)
+        except Exception as error:  # noqa: BLE001
+            found[name] = f"{type(value).__module__}.{type(value).__qualname__} can't be kept: {str(error)[:100]}"
+        else:
+            if holds_hidden(file.getvalue()):
+                found[name] = "it holds a secret"
+            elif shared and pickler.roots.keys() & shared.keys() and not pickler.pandas_roots.keys() & shared.keys():
+                found[name] = "it shares its memory with a pandas object"
+    return found
+
+
+def _root(value: Any) -> Any:
+    """The array at the bottom of a chain of views."""
+    numpy = sys.modules.get("numpy")
+    while numpy is not None and isinstance(value, numpy.ndarray) and isinstance(value.base, numpy.ndarray):
+        value = value.base
+    return value
+
+
+class _Here:
+    namespace: dict[str, Any] | None = None
+
+
+def _function_here(code: types.CodeType, closure: Any) -> types.FunctionType:
+    assert _Here.namespace is not None
+    return types.FunctionType(code, _Here.namespace, None, None, closure)
+
+
+_PARTS = ("__name__", "__qualname__", "__module__", "__doc__", "__defaults__", "__kwdefaults__", "__annotations__")
+
+
+def _state_of(function: types.FunctionType) -> dict[str, Any]:
+    return {part: getattr(function, part) for part in _PARTS} | {"__dict__": dict(function.__dict__)}
+
+
+def _set_function(function: types.FunctionType, state: dict[str, Any]) -> None:
+    function.__dict__.update(state.pop("__dict__"))
+    for part, value in state.items():
+        setattr(function, part, value)
+
+
+def _cell() -> types.CellType:
+    return types.CellType()
+
+
+def _contents(cell: types.CellType) -> tuple[Any, ...]:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return ()
+
+
+def _set_cell(cell: types.CellType, contents: tuple[Any, ...]) -> None:
+    if contents:
+        cell.cell_contents = contents[0]
+
+
+def _cached(function: Any, parameters: Mapping[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
+
+
+def _view(root: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool) -> Any:
+    import numpy
+
+    view = numpy.ndarray(shape, dtype, root, offset, strides)
+    view.flags.writeable = writeable and view.flags.writeable
+    return view

@@ -1,0 +1,157 @@
+"""Where a notebook that failed may go on: the newest kept state that leads to what an uninterrupted run leads to.
+
+A state is no such place if a cell before it has changed since, or if what it couldn't keep (a connection, a generator)
+can't be made again by running its cell once more: because that cell changes something else in place, because what it
+reads is no longer what it was, or because what it made was used up by later cells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nbops.checkpoints.folder import Boundary, digests
+from nbops.notebook.names import Names, names
+from nbops.notebook.outside import reads_outside
+
+_CONNECTS = ("sqlite3.", "psycopg", "sqlalchemy.", "requests.", "httpx.", "pymongo.", "redis.", "duckdb", "_thread.")
+_DB_WRITES = re.compile(
+    r"\.(?:to_sql|executemany|executescript|commit)\s*\("
+    r"|\.execute\(\s*\w?[\'\"]{1,3}\s*(?:insert|update|delete|create|drop|alter|merge|replace|copy)\b",
+    re.IGNORECASE,
+)
+_COMMANDS = ("subprocess.", "os.system", "os.popen", "get_ipython().system", "get_ipython().getoutput")
+_APPENDS = re.compile(r"open\([^)]*,\s*(?:mode\s*=\s*)?['\"][^'\"]*a[^'\"]*['\"]")
+_DEFINES = re.compile(r"\b(?:def|class|lambda)\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Go on before the cell at place `cell`; `again` are places of cells to run once more first, {place: names they
+    make}."""
+
+    cell: int
+    again: Mapping[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoPlan:
+    """Why there is no place to go on from; `effects` if the only reason is that these would be repeated."""
+
+    why: str
+    effects: tuple[str, ...] = ()
+
+
+def plan(
+    sources: Sequence[str],
+    boundaries: Iterable[Boundary],
+    *,
+    failed: int,
+    effects: Mapping[int, str],
+    repeat_effects: bool = False,
+) -> Plan | NoPlan:
+    """Choose the boundary.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        The text of each cell by place; empty for a cell that isn't code.
+    boundaries : iterable of Boundary
+        The kept states, the newest first.
+    failed : int
+        The place of the cell that failed: it runs again in any case.
+    effects : mapping
+        What of the world outside a cell has changed, by place.
+    repeat_effects : bool
+        Whether these may be repeated.
+    """
+    now, whys = digests(sources), []
+    for boundary in boundaries:
+        if boundary.cell > failed:
+            continue
+        changed = next((i for i, (a, b) in enumerate(zip(boundary.sources, now, strict=False)) if a != b), None)
+        if changed is not None or len(now) < boundary.cell:
+            whys.append(f"cell {(changed or 0) + 1} has changed since")
+            continue
+        again, why = _again(sources, boundary)
+        if why:
+            whys.append(f"before cell {boundary.cell + 1}: {why}")
+            continue
+        repeated = sorted({*again, *range(boundary.cell, failed + 1)})
+        said = tuple(f"cell {place + 1} {effects[place]}" for place in repeated if place in effects)
+        if said and not repeat_effects:
+            return NoPlan(why="cells that would run again have had effects outside the notebook", effects=said)
+        return Plan(cell=boundary.cell, again=again)
+    return NoPlan(why="; ".join(dict.fromkeys(whys)) or "no state was kept before the cell that failed")
+
+
+def effect(source: str) -> str | None:
+    """What a cell changes of the world outside the notebook, as far as its text tells; None if nothing is seen."""
+    if any(found.reason == "url" for found in reads_outside(source)):
+        return "talks to the network"
+    if _DB_WRITES.search(source):
+        return "writes to a database"
+    if any(call.startswith(_COMMANDS) for call in names(source).calls) or _shell(source):
+        return "starts a command"
+    if _APPENDS.search(source):
+        return "adds to a file"
+    return None
+
+
+def _shell(source: str) -> bool:
+    return any(line.lstrip().startswith("!") for line in source.splitlines())
+
+
+def _again(sources: Sequence[str], boundary: Boundary) -> tuple[dict[int, tuple[str, ...]], str]:
+    """The cells that have to run once more, or why that wouldn't do."""
+    cells = [names(source) for source in sources]
+    before = range(boundary.cell)
+    makers: dict[int, tuple[str, ...]] = {}
+    todo = [name for name in boundary.unsaved if _needed(name, sources, cells, boundary)]
+    done: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in done:
+            continue
+        done.add(name)
+        maker = next((place for place in reversed(before) if name in cells[place].writes), None)
+        if maker is None:
+            return {}, f"{name!r} couldn't be kept ({boundary.unsaved[name]}), and no cell is seen to make it"
+        makers[maker] = (*makers.get(maker, ()), name)
+        todo += [read for read in cells[maker].reads if read in boundary.unsaved]
+    for maker in makers:
+        why = _not_again(maker, sources, cells, boundary)
+        if why:
+            return {}, f"cell {maker + 1} would have to make {', '.join(map(repr, makers[maker]))} again, but {why}"
+    return dict(sorted(makers.items())), ""
+
+
+def _needed(name: str, sources: Sequence[str], cells: Sequence[Names], boundary: Boundary) -> bool:
+    """Is it mentioned after the boundary, or in a function that may be called there?"""
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return any(
+        word.search(source)
+        for place, source in enumerate(sources)
+        if place >= boundary.cell or (_DEFINES.search(source) and name not in cells[place].writes)
+    )
+
+
+def _not_again(maker: int, sources: Sequence[str], cells: Sequence[Names], boundary: Boundary) -> str:
+    cell, between = cells[maker], range(maker + 1, boundary.cell)
+    if cell.unparsable or cell.star_imports:
+        return "it isn't understood"
+    if changed := (cell.mutates - boundary.unsaved.keys()):
+        return f"it changes {min(changed)!r} in place"
+    for place in between:
+        touched = cells[place].writes | cells[place].mutates | cells[place].deletes
+        if read := (cell.reads & touched):
+            return f"it reads {min(read)!r}, which cell {place + 1} changes"
+    for name, reason in boundary.unsaved.items():
+        if name not in cell.writes:
+            continue
+        lasting = reason.startswith(_CONNECTS) and ":memory:" not in sources[maker]
+        used = next((p for p in between if re.search(rf"\b{re.escape(name)}\b", sources[p])), None)
+        if used is not None and not lasting:
+            return f"cell {used + 1} has used it since"
+    return ""

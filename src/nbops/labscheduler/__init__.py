@@ -1,0 +1,1 @@
+"""Floor 7: JupyterLab's own scheduler runs its notebooks through us. Needs the package jupyter-scheduler."""

@@ -1,0 +1,100 @@
+"""How the kernel of a step is started: warm where there is something to fork it from, and heard over IPC.
+
+A kernel is forked (nbops.kernels) from the second one of a process on: before that there is nothing to gain, as the
+parent takes as long to start as a kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from nbops.kernels import parents
+from nbops.kernels.parents import possible, private_folder
+from nbops.workspace import Workspace
+
+PROVISIONER = "nbops-fork"
+LOOK_S = 1.0
+RESEND_S = 0.2
+
+
+class _Started:
+    """How many kernels this process has asked for."""
+
+    lock = threading.Lock()
+    count = 0
+
+
+@contextlib.contextmanager
+def ready_kernel(km: Any, *, warm: bool | None) -> Iterator[None]:
+    """Tell a kernel manager, before it starts its kernel, how to.
+
+    `warm` None: forked from the second kernel on; true: from the first on; false: never."""
+    with _Started.lock:
+        _Started.count += 1
+        start = bool(warm) or (warm is None and _Started.count > 1)
+    metadata = km.kernel_spec.metadata
+    if "kernel_provisioner" not in metadata:  # otherwise the kernel spec wishes another way
+        metadata["kernel_provisioner"] = {
+            "provisioner_name": PROVISIONER,
+            "config": {"fork": warm is not False, "start": start},
+        }
+    folder: str | None = None
+    if possible():
+        with contextlib.suppress(OSError):  # then over TCP, as ever
+            folder = private_folder()
+            km.transport, km.ip = "ipc", str(Path(folder) / "k")
+    try:
+        yield
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def announce(ws: Workspace) -> dict[str, str]:
+    """Start what the kernels of worker processes are forked from, for all of them together; the environment variable
+    by which they find it. (The kernels that this Python's kernel spec starts.)"""
+    return parents.announce([sys.executable], os.environ) if ws.settings.pipeline.warm else {}
+
+
+def how_started(km: Any) -> str | None:
+    """ "forked", or why not; None where the kernel was to be started as ever."""
+    provisioner = km.provisioner
+    return "forked" if getattr(provisioner, "forked", False) else getattr(provisioner, "note", None)
+
+
+async def ready(km: Any, kc: Any, timeout_s: float) -> None:
+    """Wait until the kernel answers, and until what it publishes is heard.
+
+    Raises
+    ------
+    RuntimeError
+        As jupyter_client: the kernel has died, or time ran out.
+    """
+    until = time.monotonic() + timeout_s
+    kc.kernel_info()
+    while True:
+        try:
+            message = await kc.shell_channel.get_msg(timeout=LOOK_S)
+            if message["msg_type"] == "kernel_info_reply":
+                break
+        except Empty:
+            pass
+        if not await km._async_is_alive():
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        if time.monotonic() > until:
+            raise RuntimeError(f"Kernel didn't respond in {timeout_s:g} seconds")
+    while time.monotonic() < until:
+        with contextlib.suppress(Empty):
+            await kc.iopub_channel.get_msg(timeout=RESEND_S)
+            return
+        kc.kernel_info()  # the subscription came too late for what was published with the first
+    raise RuntimeError(f"Kernel published nothing in {timeout_s:g} seconds")

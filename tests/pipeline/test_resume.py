@@ -1,0 +1,208 @@
+"""A notebook that failed goes on in its middle, and comes to what an uninterrupted one comes to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from nbops.checkpoints.folder import Boundary, digests
+from nbops.checkpoints.plan import NoPlan, Plan, effect, plan
+from nbops.core.errors import ExecutionError
+from nbops.core.runs import RunKind, RunStatus
+from nbops.pipeline import checkpointing
+from nbops.pipeline.execute import resume_notebook, run_notebook
+from nbops.pipeline.resuming import checkpoint_folder
+from nbops.store import records, runs
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second is at risk: the notebooks of tests are short. (What a state costs is still weighed.)"""
+    monkeypatch.setattr(checkpointing, "RISK_S", 0.0)
+
+
+def failed(project, notebook, **how: Any) -> Any:
+    with pytest.raises(ExecutionError):
+        run_notebook(project.ws(), notebook, **how)
+    return runs.listed(project.ws().store, kinds=[RunKind.STEP])[0]
+
+
+def cells(project, run) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((project.root / run.detail["executed"]).read_text())["cells"]
+    return found
+
+
+def said(project, run) -> str:
+    outputs = [o for c in cells(project, run) for o in c.get("outputs", ()) if o["output_type"] == "stream"]
+    return "".join(line for o in outputs if o["name"] == "stdout" for line in o["text"])
+
+
+def prints(project, run) -> dict[str, Any]:
+    """The last fingerprint of each name that cells wrote."""
+    found = {}
+    for record in records.of_run(project.ws().store, run.id):
+        found |= {use.name: use.fingerprint.digest for use in record.writes}
+    return found
+
+
+SLOW = "import time; time.sleep(0.3)"
+EVERYTHING = (
+    "# parameters\nmonth = 1",
+    "import os, random, sqlite3, numpy as np, pandas as pd\nrandom.seed(1); np.random.seed(2)\n"
+    "rng = np.random.default_rng(month)",
+    "os.makedirs('inner', exist_ok=True); os.chdir('inner'); os.environ['MODE'] = 'fast'\n"
+    "pd.set_option('display.max_rows', 7)",
+    "base = np.arange(10_000.0); view = base[5_000:]",
+    "connection = sqlite3.connect('data.sqlite')",
+    "frame = pd.DataFrame({'a': rng.random(100), 'b': np.random.rand(100)})\n"
+    "def scaled(x): return x * factor\nfactor = 2",
+    "base += 1; frame['c'] = frame['a'] + random.random(); print('once')\n" + SLOW,
+    "frame['d'] = scaled(frame['c']); frame.loc[0, 'a'] = -1\n"
+    "if os.path.exists('broken'): raise RuntimeError('broken')",
+    "factor = 3; base[5_000] = 77\nlast = pd.DataFrame({'x': rng.random(5), 'y': np.random.rand(5)})\n"
+    "last['z'] = random.random()\n"
+    "print(view[0], scaled(1), os.path.basename(os.getcwd()), os.environ['MODE'], pd.get_option('display.max_rows'),"
+    " connection.execute('select 1').fetchone(), month)",
+)
+
+
+def test_resumed_and_uninterrupted_runs_are_equal(project):
+    notebook = project.notebook("all.ipynb", *EVERYTHING)
+    inner = project.root / "inner"
+    inner.mkdir()
+    (inner / "broken").touch()
+    first = failed(project, notebook, params={"month": 4})
+    assert first.detail["checkpoints"]["states"] >= 1
+    assert checkpoint_folder(project.ws(), first.id).stat().st_mode & 0o777 == 0o700
+    (inner / "broken").unlink()
+    second = resume_notebook(project.ws(), first.id)
+    whole = run_notebook(project.ws(), project.notebook("whole.ipynb", *EVERYTHING), params={"month": 4})
+
+    resumed = second.detail["resumed"]
+    assert (second.status, resumed["attempt"]) == (RunStatus.COMPLETED, first.id)
+    assert resumed["from_cell"] == 9  # the failed one: its frame is as it was before it was changed half
+    assert resumed["ran_again"] == {"6": ["connection"]}
+    assert prints(project, second) == prints(project, whole)
+    assert said(project, second) == said(project, whole) == "once\n77.0 3 inner fast 7 (1,) 4\n"
+    assert [c.get("execution_count") for c in cells(project, second)] == [
+        c.get("execution_count") for c in cells(project, whole)
+    ]
+    assert [r.cell_id for r in records.of_run(project.ws().store, second.id)].count("cell6") == 1
+    kept = [r for r in records.of_run(project.ws().store, second.id) if f"kept from run {first.id}" in r.notes]
+    assert len(kept) == 7
+    assert not checkpoint_folder(project.ws(), first.id).exists()
+    with pytest.raises(ExecutionError, match="only one that didn't come to its end"):
+        resume_notebook(project.ws(), second.id)
+
+
+def test_after_an_out_of_memory_kill(project):
+    kill = "import signal, os\nif not os.path.exists('enough'): os.kill(os.getpid(), signal.SIGKILL)\nprint(total)"
+    notebook = project.notebook("oom.ipynb", "total = sum(range(1000)); print('summed')\n" + SLOW, kill, "total += 1")
+    first = failed(project, notebook)
+    assert first.error == "DeadKernelError: Kernel died"
+    (project.root / "enough").touch()
+    second = resume_notebook(project.ws(), first.id)
+    assert second.detail["resumed"]["from_cell"] == 2
+    assert said(project, second) == "summed\n499500\n"
+
+
+def test_effects_are_not_repeated_unasked_and_a_second_attempt_can_fail_too(project, monkeypatch):
+    notebook = project.notebook(
+        "effects.ipynb",
+        "rows = [1, 2]\n" + SLOW,
+        "import os\nopen('log.txt', 'a').write('x')\nif not os.path.exists('go'): raise OSError('no')",
+        "rows.append(3); print(rows)\nif not os.path.exists('on'): raise OSError('no')",
+    )
+    first = failed(project, notebook)
+    with pytest.raises(ExecutionError, match=r"cell 2 adds to a file; --repeat-effects"):
+        resume_notebook(project.ws(), first.id)
+    (project.root / "go").touch()
+    with pytest.raises(ExecutionError, match="failed in cell 3"):
+        resume_notebook(project.ws(), first.id, repeat_effects=True)
+    second = runs.listed(project.ws().store, kinds=[RunKind.STEP])[0]
+    (project.root / "on").touch()
+    third = resume_notebook(project.ws(), second.id)  # a state was kept right after the effect: it isn't repeated
+    assert third.detail["resumed"]["from_cell"] == 3
+    assert (project.root / "log.txt").read_text() == "xx"
+    assert said(project, third) == "[1, 2, 3]\n"
+
+
+def test_states_are_not_kept_where_they_are_not_wanted(project):
+    project.toml("[pipeline]\ncheckpoint_mb = 1\n")
+    notebook = project.notebook("big.ipynb", "import numpy as np; big = np.ones(1_000_000)\n" + SLOW, "1 / 0")
+    first = failed(project, notebook)
+    assert first.detail["checkpoints"]["states"] == 0
+    assert "more than checkpoint_mb = 1" in first.detail["checkpoints"]["why"]
+    with pytest.raises(ExecutionError, match="no state was kept before the cell that failed"):
+        resume_notebook(project.ws(), first.id)
+    project.toml("[pipeline]\ncheckpoints = false\n")
+    assert "checkpoints" not in failed(project, project.notebook("off.ipynb", SLOW, "1 / 0")).detail
+
+
+CELLS = (
+    "import sqlite3",
+    "path = 'a.db'",
+    "con = sqlite3.connect(path)",
+    "n = 1",
+    "m = n + 1",
+    "con.execute('select 1')",
+)
+
+
+def boundary(cell: int, sources: Any = CELLS, **unsaved: str) -> Boundary:
+    return Boundary(cell=cell, execution_count=1, sources=digests(sources[:cell]), saved=(), unsaved=unsaved)
+
+
+CONNECTION = {"con": "sqlite3.Connection can't be kept: x"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "found", "expected"),
+    [
+        (CELLS, boundary(5, **CONNECTION), Plan(cell=5, again={2: ("con",)})),
+        ((*CELLS[:5], "m"), boundary(5, **CONNECTION), Plan(cell=5, again={})),
+        (("", "path = 'b.db'", *CELLS[2:]), boundary(5, **CONNECTION), "cell 1 has changed"),
+        (
+            (*CELLS[:4], "path = 'z'", *CELLS[5:]),
+            boundary(5, (*CELLS[:4], "path = 'z'"), **CONNECTION),
+            "it reads 'path', which cell 5 changes",
+        ),
+        (
+            ("g = (i for i in range(3))", "next(g)", "next(g)"),
+            boundary(2, ("g = (i for i in range(3))", "next(g)"), g="builtins.generator can't be kept"),
+            "cell 2 has used it since",
+        ),
+        (
+            ("xs = [1]", "xs.append(2); con = connect()", "con"),
+            boundary(2, ("xs = [1]", "xs.append(2); con = connect()"), **CONNECTION),
+            "it changes 'xs' in place",
+        ),
+        (("exec(code)", "con"), boundary(1, ("exec(code)",), **CONNECTION), "no cell is seen to make it"),
+    ],
+)
+def test_what_a_state_is_good_for(sources, found, expected):
+    got = plan(sources, [found], failed=len(sources) - 1, effects={})
+    if isinstance(expected, Plan):
+        assert got == expected
+    else:
+        assert isinstance(got, NoPlan)
+        assert expected in got.why
+
+
+def test_an_older_state_is_taken_where_the_newest_is_no_good():
+    sources = ("g = (i for i in range(3))", "a = 1", "next(g)", "next(g)")
+    newest = boundary(3, sources, g="builtins.generator can't be kept")
+    older = boundary(2, sources, g="builtins.generator can't be kept")
+    assert plan(sources, [newest, older], failed=3, effects={}) == Plan(cell=2, again={0: ("g",)})
+
+
+def test_effects_seen_in_a_cells_text():
+    assert effect("import requests\nrequests.post('https://x.org')") == "talks to the network"
+    assert effect("frame.to_sql('t', con)") == "writes to a database"
+    assert effect("con.execute('insert into t values (1)')") == "writes to a database"
+    assert effect("con.execute('select 1')") is None
+    assert effect("!rm x") == effect("import subprocess; subprocess.run(['x'])") == "starts a command"
+    assert effect("open('x', 'a')") == "adds to a file"
+    assert effect("open('x', 'w'); a = 1") is None
