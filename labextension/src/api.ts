@@ -99,6 +99,9 @@ export class Api {
     return this.url(`runs/${part(run)}/artifacts/${part(digest)}`);
   }
 
+  artifactJson = (run: string, digest: string) =>
+    this.get<{ [key: string]: Json }>(`runs/${part(run)}/artifacts/${part(digest)}`);
+
   private url(route: string, query: Query = {}): string {
     const given = Object.entries({ path: this.path, ...query }).filter(
       ([, v]) => v !== null && v !== undefined && v !== ''

@@ -5,28 +5,35 @@ import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { INotebookTracker } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry, MimeModel } from '@jupyterlab/rendermime';
-import type { View } from './model/panelModel';
+import type { RunsDrive } from './drive';
+import type { PanelModel, View } from './model/panelModel';
 import { attached } from './views/attached';
 import type { IDesk } from './views/desk';
 
-export function labDesk(
-  app: JupyterFrontEnd,
-  notebooks: INotebookTracker | null,
-  documents: IDocumentManager | null,
-  rendermime: IRenderMimeRegistry | null,
-  show: (view: View) => void
-): IDesk {
+interface IGiven {
+  notebooks: INotebookTracker | null;
+  documents: IDocumentManager | null;
+  rendermime: IRenderMimeRegistry | null;
+  drive: RunsDrive;
+  model: PanelModel;
+  show: (view: View) => void;
+}
+
+export function labDesk(app: JupyterFrontEnd, given: IGiven): IDesk {
+  const { notebooks, documents, rendermime, drive, model, show } = given;
+  const openFile = (path: string) => {
+    if (documents) {
+      documents.openOrReveal(path);
+    } else if (app.commands.hasCommand('docmanager:open')) {
+      void app.commands.execute('docmanager:open', { path });
+    }
+  };
   return {
     rendermime,
     markdown: rendermime && ((text, node) => drawMarkdown(rendermime, text, node)),
     show,
-    openFile: path => {
-      if (documents) {
-        documents.openOrReveal(path);
-      } else if (app.commands.hasCommand('docmanager:open')) {
-        void app.commands.execute('docmanager:open', { path });
-      }
-    },
+    openFile,
+    openExecuted: (run, name) => openFile(drive.pathOf(run, name, model.currentApi)),
     showCell: id => {
       const notebook = notebooks?.currentWidget?.content;
       const index = notebook?.widgets.findIndex(cell => cell.model.id === id) ?? -1;

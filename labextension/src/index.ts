@@ -11,6 +11,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { Api } from './api';
 import { addCommands } from './commands';
 import { labDesk } from './desk';
+import { RunsDrive } from './drive';
 import { followNotebooks } from './follow';
 import { Feed } from './model/feed';
 import { PanelModel, type View } from './model/panelModel';
@@ -46,7 +47,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       model.show(view);
       app.shell.activateById(PANEL_ID);
     };
-    const panel = new NbopsPanel(model, labDesk(app, notebooks, documents, rendermime, show));
+    const drive = new RunsDrive(api, app.serviceManager.serverSettings);
+    app.serviceManager.contents.addDrive(drive);
+    const desk = labDesk(app, { notebooks, documents, rendermime, drive, model, show });
+    const panel = new NbopsPanel(model, desk);
     app.shell.add(panel, 'right', { rank: 500, type: 'nbops' });
     if (notebooks) {
       followNotebooks(notebooks, model);

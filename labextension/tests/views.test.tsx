@@ -32,6 +32,7 @@ function desk(over: Partial<IDesk> = {}): IDesk {
     rendermime: null,
     markdown: null,
     openFile: () => undefined,
+    openExecuted: () => undefined,
     showCell: () => undefined,
     confirm: async () => true,
     ask: async () => 'because',

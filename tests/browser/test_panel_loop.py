@@ -153,7 +153,7 @@ def test_a_pipeline_is_run_from_its_form_fails_and_is_resumed(lab: Any, browser:
     expect(run.get_by_role("status")).to_contain_text("completed", timeout=150_000)
     expect(run.get_by_role("listitem", name="").filter(has_text="one")).to_contain_text("cached")
     run.get_by_role("button", name="Executed notebook").last.click()
-    page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context.path.endsWith('.ipynb')")
-    expect(page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell").first).to_be_visible()
+    page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context.path.startsWith('nbops:')")
+    expect(page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")).to_contain_text("looking")
     assert jupyter.errors == []
     jupyter.close()

@@ -61,6 +61,11 @@ export class PanelModel extends VDomModel {
     feed.failed.connect(this.onFailed, this);
   }
 
+  /** The routes for the workspace that is shown. */
+  get currentApi(): Api {
+    return this.api;
+  }
+
   get can(): IStore['can'] {
     return (
       this.store?.can ?? { write: false, promote: false, approve: false, rollback: false, delete: false }

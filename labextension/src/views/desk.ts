@@ -11,6 +11,8 @@ export interface IDesk {
   markdown: ((text: string, node: HTMLElement) => () => void) | null;
   /** Open a file of the server's root. */
   openFile(path: string): void;
+  /** Open the notebook as a run executed it. */
+  openExecuted(run: string, name: string): void;
   /** Scroll the notebook in front to a cell, and make it active. */
   showCell(cellId: string): void;
   /** Ask before something that changes what others see. */
@@ -24,6 +26,7 @@ export const Desk = React.createContext<IDesk>({
   rendermime: null,
   markdown: null,
   openFile: () => undefined,
+  openExecuted: () => undefined,
   showCell: () => undefined,
   confirm: async () => false,
   ask: async () => null,

@@ -258,7 +258,6 @@ function RunOf(props: IProps & { running: IPipelineRun; underWay: boolean; broke
       <ul className="nbops-List">
         {running.steps.map((step, i) => {
           const id = step.run?.id;
-          const executed = step.executed;
           return (
             <li key={id ?? i}>
               <span className="nbops-row">
@@ -276,8 +275,10 @@ function RunOf(props: IProps & { running: IPipelineRun; underWay: boolean; broke
                     Log
                   </Button>
                 )}
-                {executed !== null && (
-                  <Button onClick={() => desk.openFile(executed)}>Executed notebook</Button>
+                {id !== undefined && step.run?.ended_at && step.state !== 'SKIPPED' && (
+                  <Button onClick={() => desk.openExecuted(id, step.name ?? 'step')}>
+                    Executed notebook
+                  </Button>
                 )}
               </span>
               {step.why && (
@@ -339,8 +340,8 @@ function OneNotebook(props: IProps & { form: INotebookForm }): JSX.Element {
             <Button pressed={model.log?.run === run.id} onClick={() => void model.showLog(run.id)}>
               Log
             </Button>
-            {model.log?.run === run.id && model.log.log.executed !== null && (
-              <Button onClick={() => desk.openFile(model.log!.log.executed!)}>Executed notebook</Button>
+            {run.ended_at && (
+              <Button onClick={() => desk.openExecuted(run.id, run.name)}>Executed notebook</Button>
             )}
           </p>
           {run.error && (

@@ -293,7 +293,16 @@ function OneRun(props: { model: RunsModel; detail: IRunDetail }): JSX.Element {
                 </a>{' '}
                 <span className="nbops-quiet">
                   {a.kind} · {bytes(a.size)}
-                </span>
+                </span>{' '}
+                {a.kind === 'notebook' && (
+                  <button
+                    type="button"
+                    className="nbops-Link"
+                    onClick={() => desk.openExecuted(run.id, run.name)}
+                  >
+                    open
+                  </button>
+                )}
               </li>
             ))}
           </ul>
