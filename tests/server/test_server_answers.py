@@ -153,6 +153,36 @@ def test_runs_are_compared(server: Any, ran: str) -> None:
     assert server.ask(f"runs/{other}").json["run"]["id"] == other
 
 
+def test_a_schedule_is_made_paused_run_now_and_removed(server: Any, ran: str) -> None:
+    wish = {"name": "nightly", "cron": "0 6 * * *", "tz": "Europe/Berlin", "notebook": "train.ipynb"}
+    made = server.ask("schedules", {**wish, "params": {"alpha": 2.0}})
+    assert made.status == 200, made.content
+    assert server.ask("schedules", {**wish, "params": {"alpha": "much"}, "name": "other"}).status == 400
+    assert server.ask("schedules", wish).status == 400  # there is one of that name
+    (item,) = server.ask("schedules").json["items"]
+    assert (item["name"], item["kind"], item["contents_path"], item["paused"]) == (
+        "nightly", "cron", "train.ipynb", False
+    )  # fmt: skip
+    assert server.ask("schedules/nightly/pause", {}).json["paused"] is True
+    assert server.ask("schedules").json["items"][0]["next"] is None
+    assert server.ask("schedules/nightly/resume", {}).json["paused"] is False
+    assert server.ask("schedules/nightly/run", {}).status == 202
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        last = server.ask("schedules").json["items"][0]["last"]
+        if last and last["status"] not in ("CREATED", "QUEUED", "IN_PROGRESS"):
+            break
+        time.sleep(0.3)
+    assert last["status"] == "COMPLETED", last
+    history = server.ask("schedules/nightly").json
+    assert [h["decision"]["trigger"] for h in history["items"]] == ["demand"]
+    page = server.ask("runs?filter=params.alpha%20%3D%202").json
+    assert page["total"] == 1
+    assert server.ask("schedules/nightly", method="DELETE").status == 200
+    assert server.ask("schedules").json["items"] == []
+    assert server.ask("schedules/none/pause", {}).status == 404
+
+
 @pytest.mark.parametrize(
     ("route", "status", "said"),
     [

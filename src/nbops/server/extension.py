@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_server.utils import url_path_join
 from tornado.ioloop import IOLoop
 
+from nbops.automation.worker import Worker
 from nbops.pipeline.processes import Processes
 from nbops.server.base import Context
 from nbops.server.follow import SCHEMA, SCHEMA_ID, Follower
@@ -28,12 +29,14 @@ def load(serverapp: Any) -> None:
 
     follower = Follower(context.places, tell, IOLoop.current())
     follower.start()
-    serverapp.web_app.settings["nbops_context"] = context
-    _at_the_end(serverapp, context, follower)
+    worker = Worker(context.places.workspace("", None)) if serverapp.config.get("Nbops", {}).get("worker") else None
+    if worker is not None:  # c.Nbops.worker = True: the schedules of the root's workspace are done by this server
+        worker.start()
+    _at_the_end(serverapp, context, follower, worker)
     serverapp.log.info("nbops: the side panel's routes are at %s", base)
 
 
-def _at_the_end(serverapp: Any, context: Context, follower: Follower) -> None:
+def _at_the_end(serverapp: Any, context: Context, follower: Follower, worker: Worker | None) -> None:
     """jupyter_server tells extensions of its end only where they are ExtensionApps; ours is a function, so its clean-up
     is extended."""
     cleanup = serverapp.cleanup_extensions
@@ -41,6 +44,8 @@ def _at_the_end(serverapp: Any, context: Context, follower: Follower) -> None:
     async def ended() -> None:
         follower.stop()
         await IOLoop.current().run_in_executor(None, context.processes.close)
+        if worker is not None:
+            await IOLoop.current().run_in_executor(None, worker.stop)
         context.threads.shutdown(wait=False)
         await cleanup()
 

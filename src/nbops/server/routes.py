@@ -57,6 +57,10 @@ ROUTES: dict[str, type[Handler]] = {
     "decisions": deployments.Decisions,
     "tick": deployments.Tick,
     "schedules": schedules.Schedules,
+    "schedules/{schedule}": schedules.OneSchedule,
+    "schedules/{schedule}/pause": schedules.Pause,
+    "schedules/{schedule}/resume": schedules.GoOn,
+    "schedules/{schedule}/run": schedules.RunNow,
     "openapi.yaml": contract.Contract,
 }
 
