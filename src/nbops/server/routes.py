@@ -57,6 +57,10 @@ ROUTES: dict[str, type[Handler]] = {
     "decisions": deployments.Decisions,
     "tick": deployments.Tick,
     "schedules": schedules.Schedules,
+    "schedules/{schedule}/history": schedules.History,
+    "schedules/{schedule}/pause": schedules.Pause,
+    "schedules/{schedule}/resume": schedules.Resume,
+    "schedules/{schedule}/run-now": schedules.RunNow,
     "openapi.yaml": contract.Contract,
 }
 
