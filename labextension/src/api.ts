@@ -88,6 +88,11 @@ export class Api {
   decisions = () => this.get<nouns.IPage<nouns.IDecisionRow> | nouns.IDecisionRow[]>('decisions');
   tick = (deployment?: string) => this.post<unknown>('tick', deployment ? { deployment } : {});
   schedules = () => this.get<nouns.ISchedules>('schedules');
+  addSchedule = (wish: nouns.IScheduleWish) => this.post<unknown>('schedules', wish);
+  steerSchedule = (name: string, act: 'pause' | 'resume' | 'run-now') =>
+    this.post<unknown>(`schedules/${part(name)}/${act}`, {});
+  scheduleHistory = (name: string) =>
+    this.get<{ items: nouns.IDecisionRow[] }>(`schedules/${part(name)}/history`);
 
   /** The same routes for another notebook or folder. */
   at(path: string | null): Api {

@@ -416,15 +416,27 @@ export interface IDistribution {
 
 export interface ISchedule {
   name: string;
+  /** cron, every, …; `trigger`: a deployment's, which nbops.toml alone changes. */
   kind: string;
   expression: string;
-  deployment?: string | null;
-  pipeline?: string | null;
+  target: string;
+  deployment: string | null;
+  pipeline: string | null;
+  notebook: string | null;
   next: string | null;
   paused: boolean;
+  last: IJob | null;
+  last_why: string;
 }
 
 export interface ISchedules {
   items: ISchedule[];
-  worker: Json;
+  worker: { host: string; pid: number; at: string } | null;
+}
+
+export interface IScheduleWish {
+  name: string;
+  notebook: string;
+  cron?: string;
+  every?: string;
 }

@@ -1,6 +1,6 @@
 /** The views, drawn with a faked network: what they show, what they offer, and that text stays text. */
 
-import { cleanup, fireEvent, render, screen, within } from '@testing-library/react';
+import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import * as React from 'react';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Feed } from '../src/model/feed';
@@ -20,7 +20,7 @@ import { Panel } from '../src/views/panel';
 import { PipelinesView } from '../src/views/pipelines';
 import { RunsView } from '../src/views/runs';
 import { SchedulesView } from '../src/views/schedules';
-import { FakeServer, settled } from './fakeServer';
+import { FakeServer, Refusal, settled } from './fakeServer';
 import { CAN, cell, promotion, row, run, STORE } from './samples';
 
 afterEach(cleanup);
@@ -43,7 +43,7 @@ function desk(over: Partial<IDesk> = {}): IDesk {
 
 async function draw(element: JSX.Element, over: Partial<IDesk> = {}): Promise<void> {
   render(<Desk.Provider value={desk(over)}>{element}</Desk.Provider>);
-  await React.act(settled);
+  await act(settled);
 }
 
 describe('the panel', () => {
@@ -191,7 +191,7 @@ describe('runs', () => {
     fireEvent.keyDown(scroll, { key: ' ' });
     expect([...model.selected]).toEqual(['run-000000000000', 'run-000000000001']);
     fireEvent.click(screen.getByText('Compare'));
-    await React.act(settled);
+    await act(settled);
     const table = screen.getAllByRole('table')[0]!;
     expect(within(table).queryByText('seed')).toBeNull(); // the same in both
     expect(within(table).getByText('alpha')).toBeTruthy();
@@ -239,11 +239,11 @@ describe('models', () => {
     await draw(<ModelsView model={model} can={CAN} deployments={['bikes']} />);
     expect(screen.queryByText('Promote it')).toBeNull();
     fireEvent.click(screen.getByText('Ask the gates'));
-    await React.act(settled);
+    await act(settled);
     expect(screen.getByText('mae at most 60')).toBeTruthy();
     expect(fake.asked).not.toContain('POST promotions');
     fireEvent.click(screen.getByText('Promote it'));
-    await React.act(settled);
+    await act(settled);
     expect(fake.asked).toContain('POST promotions');
     expect(screen.getByRole('status').textContent).toContain('version 2 is production now');
   });
@@ -256,7 +256,7 @@ describe('models', () => {
       await model.open('bikes');
       await draw(<ModelsView model={model} can={CAN} deployments={[]} />, { confirm: async () => sure });
       fireEvent.click(screen.getByText('Roll back …'));
-      await React.act(settled);
+      await act(settled);
       expect(fake.asked.includes('POST rollbacks')).toBe(sure);
       cleanup();
     }
@@ -337,7 +337,7 @@ describe('pipelines', () => {
     fireEvent.change(screen.getByRole('textbox', { name: /month/ }), { target: { value: '2011-07' } });
     fireEvent.click(screen.getByRole('checkbox', { name: /deep/ }));
     fireEvent.click(screen.getByText('Run'));
-    await React.act(settled);
+    await act(settled);
     expect(sent).toEqual([{ params: { month: '2011-07', alpha: 0.25, deep: true }, force: false }]);
     expect(screen.getByText('cell 2 of 5')).toBeTruthy();
     expect(screen.getByText('Stop …')).toBeTruthy();
@@ -357,7 +357,7 @@ describe('pipelines', () => {
     await model.open('train');
     await draw(<PipelinesView model={model} can={CAN} />);
     fireEvent.click(screen.getByText('Resume'));
-    await React.act(settled);
+    await act(settled);
     expect(fake.asked).toContain('POST pipelines/runs/p1/resume');
     expect(fake.asked).toContain('GET pipelines/runs/p3');
   });
@@ -426,7 +426,7 @@ describe('monitoring', () => {
     expect(screen.getByRole('note').textContent).toContain('2011-02');
     expect(screen.getByText('10 (10.0 %)')).toBeTruthy();
     fireEvent.click(screen.getByRole('button', { name: 'temp in 2011-02: PSI 0.31, alert' }));
-    await React.act(settled);
+    await act(settled);
     expect(screen.getByText('warmer by 4 degrees')).toBeTruthy();
     expect(screen.getByText('10 – 20')).toBeTruthy();
     expect(screen.getByText('75.0 %')).toBeTruthy();
@@ -434,17 +434,58 @@ describe('monitoring', () => {
 });
 
 describe('schedules', () => {
-  it('has the lines for nbops.toml ready for a notebook, with its name quoted', async () => {
-    const fake = new FakeServer({ schedules: { items: [], worker: null }, decisions: [] });
+  it('makes one for a notebook, and shows why it cannot', async () => {
+    const sent: unknown[] = [];
+    const fake = new FakeServer({
+      schedules: { items: [], worker: null },
+      decisions: [],
+      'POST schedules': (_: URL, body: unknown) => {
+        sent.push(body);
+        return sent.length === 1
+          ? new Refusal(400, { message: "'x' is no cron line", error: 'UsageError' })
+          : {};
+      }
+    });
     const model = new SchedulesModel(fake.api);
     model.setWish('a dir/my "best".ipynb');
     model.setShown(true);
     await draw(<SchedulesView model={model} can={CAN} />);
-    expect(document.querySelector('.nbops-Snippet')!.textContent).toContain(
-      'notebook = "a dir/my \\"best\\".ipynb"'
-    );
-    expect(document.querySelector('.nbops-Snippet')!.textContent).toContain(
-      '[pipelines.my-best-.steps.my-best-]'
-    );
+    fireEvent.change(screen.getByRole('textbox', { name: /Times/ }), { target: { value: 'x' } });
+    fireEvent.click(screen.getByText('Schedule it'));
+    await act(settled);
+    expect(screen.getByRole('alert').textContent).toContain('is no cron line');
+    fireEvent.change(screen.getByRole('textbox', { name: /Times/ }), { target: { value: '0 6 * * 1' } });
+    fireEvent.click(screen.getByText('Schedule it'));
+    await act(settled);
+    expect(sent[1]).toEqual({ name: 'my-best-', cron: '0 6 * * 1', notebook: 'a dir/my "best".ipynb' });
+    expect(model.wish).toBeNull();
+  });
+
+  it('steers those of the store, not those of nbops.toml', async () => {
+    const schedule = {
+      name: 'nightly',
+      kind: 'cron',
+      expression: '0 6 * * *',
+      target: 'notebook a.ipynb',
+      deployment: null,
+      pipeline: null,
+      notebook: 'a.ipynb',
+      next: '2026-03-05T06:00:00Z',
+      paused: false,
+      last: null,
+      last_why: ''
+    };
+    const fake = new FakeServer({
+      schedules: { items: [schedule, { ...schedule, name: 'bikes', kind: 'trigger' }], worker: null },
+      decisions: [],
+      'POST schedules/nightly/pause': {}
+    });
+    const model = new SchedulesModel(fake.api);
+    model.setShown(true);
+    await draw(<SchedulesView model={model} can={CAN} />);
+    expect(screen.getAllByText('Pause')).toHaveLength(1);
+    fireEvent.click(screen.getByText('Pause'));
+    await act(settled);
+    expect(fake.asked).toContain('POST schedules/nightly/pause');
   });
 });

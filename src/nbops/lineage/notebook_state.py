@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbops.core.canonical import digest
-from nbops.core.runs import CellRecord, CellStatus, Run
+from nbops.core.runs import CellRecord, CellStatus, Run, RunKind
 from nbops.lineage.badges import badges, session_badges
 from nbops.lineage.history import History, history
 from nbops.lineage.stale import StaleKind
@@ -61,7 +61,7 @@ def notebook_state(ws: Workspace, path: Path) -> NotebookState:
             words = {"deleted": "this cell is not in the notebook any more"}
         if record.status is not CellStatus.OK:
             words["failed"] = record.error or record.status.value
-        named = run.name if run.parent else None
+        named = run.name if run.kind is RunKind.BLOCK else None
         cells.append(CellState(index=places.get(key), name=named, record=record, badges=words))
     cells.sort(key=lambda c: (c.index is None, c.index or 0, c.record.seq))
     return NotebookState(notebook=name, cells=tuple(cells), kernel=kernels[0])

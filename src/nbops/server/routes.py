@@ -59,8 +59,9 @@ ROUTES: dict[str, type[Handler]] = {
     "schedules": schedules.Schedules,
     "schedules/{schedule}": schedules.OneSchedule,
     "schedules/{schedule}/pause": schedules.Pause,
+    "schedules/{schedule}/history": schedules.History,
     "schedules/{schedule}/resume": schedules.GoOn,
-    "schedules/{schedule}/run": schedules.RunNow,
+    "schedules/{schedule}/run-now": schedules.RunNow,
     "openapi.yaml": contract.Contract,
 }
 

@@ -27,6 +27,7 @@ class Dashboard(Handler):
             known = dashboard(ws, name)
             return {
                 "deployment": known.deployment,
+                "metric": ws.settings.deployment(name).metric,
                 "serving": known.serving,
                 "performance": known.performances,
                 "waiting": known.waiting,

@@ -24,7 +24,7 @@ class Schedules(Handler):
     async def get(self) -> None:
         def told(ws: Workspace) -> dict[str, Any]:
             items = [_schedule(self, ws, state) for state in schedules.overview(ws)]
-            return {"items": items + _triggers(ws), "worker": workers(ws)}
+            return {"items": items + _triggers(ws), "worker": (workers(ws) or [None])[0]}
 
         await self.answer(told)
 
@@ -45,16 +45,18 @@ class Schedules(Handler):
 
 
 class OneSchedule(Handler):
-    needs = {"GET": READ, "DELETE": WRITE}  # noqa: RUF012
+    needs = {"DELETE": WRITE}  # noqa: RUF012
 
+    async def delete(self, name: str) -> None:
+        await self.answer(lambda ws: schedules.remove(ws, name))
+
+
+class History(Handler):
     async def get(self, name: str) -> None:
         def told(ws: Workspace) -> dict[str, Any]:
             return self.page(schedules.history(ws, name, limit=self.whole("limit", 100) + self.whole("offset", 0)))
 
         await self.answer(told)
-
-    async def delete(self, name: str) -> None:
-        await self.answer(lambda ws: schedules.remove(ws, name))
 
 
 class Pause(Handler):
@@ -91,6 +93,7 @@ def _schedule(handler: Handler, ws: Workspace, state: schedules.ScheduleState) -
         "name": state.name,
         "kind": state.kind,
         "expression": state.expression,
+        "target": state.target,
         "deployment": state.schedule.on_drift or state.schedule.on_degradation,
         "pipeline": state.pipeline,
         "notebook": state.notebook,
@@ -109,7 +112,13 @@ def _triggers(ws: Workspace) -> list[dict[str, Any]]:
     for name, wish in ws.settings.deployments.items():
         if wish.triggers.schedule:
             at = croniter(wish.triggers.schedule, ws.clock.now()).get_next(datetime)
-            known = {"kind": "deployment", "expression": wish.triggers.schedule, "deployment": name, "next": at}
+            known = {
+                "kind": "trigger",
+                "target": f"retrain {name}",
+                "expression": wish.triggers.schedule,
+                "deployment": name,
+                "next": at,
+            }
             also = {"pipeline": wish.pipeline, "notebook": None, "contents_path": None, "paused": False}
             found.append({"name": name, **known, **also, "origin": "nbops.toml", "last": None, "last_why": ""})
     return found
