@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,7 @@ def _project(root: Path) -> None:
 def _as_if_run(ws: Workspace) -> None:
     from nbops.pipeline.plan import input_files
 
+    packages = {str(d.metadata["Name"]): d.version for d in list(distributions())[:100]}
     for step, spec in ws.settings.pipelines["main"].steps.items():
         notebook = ws.root / spec.notebook
         inputs = {k: v for wanted in spec.inputs for k, v in input_files(ws, wanted).items()}
@@ -133,12 +134,14 @@ def _as_if_run(ws: Workspace) -> None:
             started_at=ws.clock.now(),
             ended_at=ws.clock.now(),
             notebook=relative(ws, notebook),
+            environment={"packages": packages, "python": sys.version},
             detail={
                 "outputs": kept_outputs(ws, step, spec, {}),
                 "cache": {
+                    "key": key,
                     "parts": parts,
                     "text": text.kept(),
-                    "packages": {name: version(name) for name in ("ipython", "numpy", "pandas", "papermill")},
+                    "packages": packages,
                     "seen": {"outside": [], "reads": {}},
                 },
             },

@@ -85,7 +85,7 @@ def verdict(
         return must_run("nbops.toml says cache = false")
     if spec.cache is None and text.outside:
         return must_run(f"{text.outside}; {DECLARE}")
-    found = runs.by_cache_key(ws.store, key)
+    found = last if last and (last.detail.get("cache") or {}).get("key") == key else runs.by_cache_key(ws.store, key)
     if found is None:
         return must_run(NEVER) if last is None else must_run(_difference(last, parts), "stale")
     against = _too_old(ws, found, spec) or _speaks_against(ws, found, spec, inputs)
@@ -109,8 +109,9 @@ def stood_on(
     read = files.read(notebook)
     text = code_text(ws, read, found.text)
     parts, key = parts_and_key(read, text, params=params, inputs=inputs, handovers=handovers)
-    kept = {"parts": parts, "text": text.kept(), "packages": used_packages(run), "seen": _seen(ws, run)}
-    return kept, key if key == found.key else None
+    same = key if key == found.key else None
+    kept = {"key": same, "parts": parts, "text": text.kept(), "packages": used_packages(run), "seen": _seen(ws, run)}
+    return kept, same
 
 
 NEVER = "it has not completed before"
