@@ -89,7 +89,7 @@ def unknown_names(text: str) -> Iterator[str]:
                 try:
                     holder = importlib.import_module(f"{getattr(holder, '__name__', '')}.{part}")
                 except ImportError as error:
-                    if (error.name or "nbops").startswith("nbops"):  # else it needs an extra that isn't installed
+                    if error.name != "jupyter_scheduler":  # the one extra that has an environment of its own
                         yield f"nbops{dotted}"
                     break
 

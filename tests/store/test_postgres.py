@@ -97,6 +97,19 @@ def test_a_follower_loses_no_event_of_writers_that_interleave(store: PostgresDat
     assert noted(store) == ["first", "slow", "quick"]
 
 
+def test_the_connection_of_a_thread_that_has_ended_is_closed(store: PostgresDatabase) -> None:
+    def connections() -> int:
+        (row,) = store.rows("SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%of a thread%'")
+        return int(row["n"]) - 1  # the one that asks
+
+    note(store, "x")
+    thread = threading.Thread(target=lambda: store.rows("SELECT 'of a thread'"))
+    thread.start()
+    thread.join()
+    while connections():  # the server takes a moment to notice
+        threading.Event().wait(0.05)
+
+
 def test_errors_are_said_without_the_password(postgres_server: Server) -> None:
     url = postgres_server.database()
     given = url.replace("nbops@", "nbops:hunter2Zq@")

@@ -197,6 +197,7 @@ class PostgresDatabase(Database):
             local.connection = None
         if local.connection is None:
             local.connection, local.passing = self._opened(write)
+            local.closing = _Closing(local.connection)
         return local.connection
 
     def _opened(self, write: bool) -> tuple[Any, bool]:
@@ -280,6 +281,18 @@ class PostgresDatabase(Database):
                     " user and password (PGPASSWORD, ~/.pgpass) right?"
                 ) from error
             raise StoreError(f"the store {self.name}: {said}") from error
+
+
+class _Closing:
+    """Closes a thread's connection when the thread has ended; not in a child that inherited it by fork."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection, self._pid = connection, os.getpid()
+
+    def __del__(self) -> None:
+        if self._pid == os.getpid():
+            with contextlib.suppress(Exception):
+                self._connection.close()
 
 
 class _Nothing:
