@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from nbops.checkpoints.pickling import TooLargeError, dump, load
+from nbops.core import redaction
 
 
 def run(code: str) -> dict[str, Any]:
@@ -123,6 +124,15 @@ mapped = np.memmap({str(path)!r}, mode="r")
     assert new["sqlite3"] is sqlite3
     assert new["threading"] is threading
     old["file"].close()
+
+
+def test_a_secret_is_not_kept_wherever_it_is(monkeypatch):
+    monkeypatch.setattr(redaction, "_HIDDEN", [])
+    redaction.hide("tulip moon lamp")
+    old = run("key = 'tulip moon lamp'; client = {'auth': [key]}; plain = 'tulip'")
+    new, refused = again(old)
+    assert refused == {"key": "it holds a secret", "client": "it holds a secret"}
+    assert new["plain"] == "tulip"
 
 
 def test_an_array_that_shares_memory_with_a_frame_is_not_kept_as_a_copy():
