@@ -112,7 +112,7 @@ def _seeds(code: str, look: Look, namespace: Mapping[str, Any]) -> dict[str, Any
             continue
         given = next(iter([*node.args, *(k.value for k in node.keywords)]), None)
         value = namespace.get(given.id) if isinstance(given, ast.Name) else getattr(given, "value", None)
-        if type(value) in (int, float, str):
+        if type(value) in (int, float):  # a text may be anything
             found[name] = value
     return found
 
