@@ -136,6 +136,7 @@ PAIRS = [(data, change) for data, changes in CHANGES.items() for change in chang
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     folder = tmp_path_factory.mktemp("reach")
     (folder / ".nbops").mkdir()
+    (folder / "nbops.toml").write_text("[capture]\nbudget_s = 60.0\n")  # a busy machine is not the question here
     opened = Session(open_workspace(folder, environ={}))
     yield opened
     opened.close()

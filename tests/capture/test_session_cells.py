@@ -23,6 +23,7 @@ from nbops.workspace import open_workspace
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     (tmp_path / ".nbops").mkdir()
+    (tmp_path / "nbops.toml").write_text("[capture]\nbudget_s = 60.0\n")  # a busy machine is not the question here
     opened = Session(open_workspace(tmp_path, environ={}))
     yield opened
     opened.close()

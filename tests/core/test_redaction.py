@@ -72,6 +72,8 @@ def test_the_user_and_host_of_a_dsn_stay() -> None:
         "log_param('auth_token', 'x')",
         "os.environ['MY_TOKEN'] = 'x'",
         "connect(password='x')",
+        "{'api_key': ['x', 'x']}",
+        "PASSWORDS = ('x', 'x')",
     ],
 )
 def test_a_literal_that_its_name_gives_away(text: str) -> None:

@@ -90,6 +90,31 @@ CELLS: dict[str, str] = {
     "only a comment": "# nothing",
     "assert": "assert x == 2, 'x is one'",
     "logging": "import logging\nlogging.warning('w')",
+    # what looks at the frames of its callers, or takes functions elsewhere
+    "a formula with a local function": (
+        "import pandas as pd, statsmodels.formula.api as smf\ndef formula():\n    def twice(x): return 2 * x\n"
+        "    data = pd.DataFrame({'a': [1.0, 2, 4, 3], 'c': [1.0, 3, 5, 2]})\n"
+        "    return smf.ols('a ~ twice(c)', data).fit().params.round(6).to_dict()\nformula()"
+    ),
+    "super and locals": (
+        "class A:\n    def f(self): return sorted(locals())\n"
+        "class B(A):\n    def f(self): return super().f(), __class__.__name__\nB().f()"
+    ),
+    "eval in a function": "def ev(local):\n    return eval('local + 1'), pd.eval('local * 2'), sorted(locals())\nev(3)",
+    "a warning at its stacklevel": "def old():\n    warnings.warn('old', stacklevel=2)\nold()",
+    "a pickled function": "import json, pickle\npickle.loads(pickle.dumps(json.dumps)) is json.dumps",
+    "a cloned estimator": (
+        "from sklearn.base import clone\nfrom sklearn.linear_model import Ridge\n"
+        "clone(Ridge(alpha=2)).fit([[1.0], [2], [3]], [1.0, 2, 3]).predict([[4.0]]).round(3)"
+    ),
+    "a pickled method": "pickle.loads(pickle.dumps(Ridge.fit)) is Ridge.fit",
+    "an error in a fit": "Ridge().fit([[1.0]], [1.0, 2])",
+    "fits in threads": (
+        "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(2) as pool:\n"
+        "    fits = list(pool.map(lambda a: Ridge(alpha=a).fit([[1.0], [2]], [1.0, 2]).alpha, [1, 2]))\nfits"
+    ),
+    "joblib at work": "from joblib import Parallel, delayed\nParallel(n_jobs=2)(delayed(pow)(i, 2) for i in range(3))",
+    "a script": "n = open('script.py', 'w').write('made = 3\\nprint(__name__)')\n%run script.py\nmade",
 }
 
 MAGIC_CELLS: dict[str, str] = {  # another cell magic: %%track stands above it

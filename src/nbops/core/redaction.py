@@ -49,6 +49,11 @@ _LITERAL = re.compile(
     r"""['"](?P<key>[A-Za-z_][\w\-.]*)['"](?:\s*:|\s*\]\s*=)|\(\s*['"](?P<first>[A-Za-z_][\w\-.]*)['"]\s*,)\s*[rbfuRBFU]{0,2})"""
     r"""(?P<quote>\"{3}|'{3}|["'])(?P<value>(?:(?!(?P=quote)).)+)(?P=quote)"""
 )
+# a list (tuple, set) of literals under such a name: {"api_key": ["…", "…"]}, PASSWORDS = ("…",)
+_LISTED = re.compile(
+    r"""(?:(?<![\w\-])(?P<bare>[A-Za-z_][\w\-]*)\s*=|['"](?P<key>[A-Za-z_][\w\-.]*)['"]\s*:)\s*[\[({](?P<body>[^\[\](){}]*)"""
+)
+_QUOTED = re.compile(r"""(?P<quote>["'])(?:(?!(?P=quote)).)*(?P=quote)""")
 _WORD = re.compile(r"[A-Za-z0-9+/_\-]{24,}={0,2}")
 _ENTROPY_BITS = 4.3  # per character; English words and paths stay below, base64 of random bytes above
 
@@ -89,7 +94,8 @@ def holds_hidden(data: bytes) -> bool:
 def redact_text(text: str) -> str:
     """The text with everything that has the shape of a secret replaced, and literals that a name gives away."""
     text = without_hidden(text)
-    return _WORD.sub(lambda m: REDACTED if _random(m.group()) else m.group(), _shapeless(_LITERAL.sub(_literal, text)))
+    text = _LISTED.sub(_listed, _LITERAL.sub(_literal, text))
+    return _WORD.sub(lambda m: REDACTED if _random(m.group()) else m.group(), _shapeless(text))
 
 
 def redact(value: Any, name: str = "") -> Any:
@@ -122,6 +128,15 @@ def _literal(match: re.Match[str]) -> str:
     if not secret_name(match["bare"] or match["key"] or match["first"]):
         return match.group()
     return f"{match['keep']}{match['quote']}{REDACTED}{match['quote']}"
+
+
+def _listed(match: re.Match[str]) -> str:
+    if not secret_name(match["bare"] or match["key"]):
+        return match.group()
+    before = match.group()[: match.start("body") - match.start()]
+    return before + _QUOTED.sub(
+        lambda m: f"{m['quote']}{REDACTED}{m['quote']}" if len(m.group()) > 2 else m.group(), match["body"]
+    )
 
 
 def _random(word: str) -> bool:

@@ -53,8 +53,7 @@ def card_text(
     `state` is what is to be said of the notebook (stale, out of order); `budget_s` what fingerprints could take."""
     head = f"nbops · {heading(record, name)}"
     if not full:
-        said = [*([_summary(record)] if _summary(record) else []), *state]
-        return " · ".join([head, *said])
+        return " · ".join(part for part in (head, _summary(record), *state) if part)
     rows = _rows(record, state, budget_s)
     width = max((len(label) for label, _ in rows), default=0)
     lines = [f"  {label.ljust(width)}  {' · '.join(entries)}" for label, entries in rows]
@@ -71,7 +70,7 @@ def card_html(
 ) -> str:
     """The card as HTML: open with `full`, else one line that opens."""
     kind = "nbops-error" if record.status is not CellStatus.OK else "nbops-note" if record.notes or state else ""
-    summary = " · ".join([*([_summary(record)] if _summary(record) else []), *state])
+    summary = " · ".join(part for part in (_summary(record), *state) if part)
     said = f" <span>· {escape(summary)}</span>" if summary else ""
     body = "".join(
         f"<tr><th>{escape(label)}</th><td>{_entries(label, entries)}</td></tr>"
