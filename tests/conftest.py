@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from needs import missing
 from postgres_server import postgres_server as postgres_server  # a fixture
 
-# A shell that starts the tests in the background lets them, and all they start, ignore interrupts: then a test of Ctrl-C
+# A shell that starts the tests in the background lets them, and all they start, ignore interrupts: a test of Ctrl-C then
 # waits for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
