@@ -122,7 +122,10 @@ def test_the_tree_of_a_filter() -> None:
     assert parse_filter("  ") is None
 
 
-def test_pages_are_in_order_whole_and_light(store: Database) -> None:
+@pytest.mark.parametrize("few", [5000, 3], ids=["sorted as they are", "from an index"])
+def test_pages_are_in_order_whole_and_light(store: Database, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_search, "_FEW", few)
+
     def order(**asked: object) -> list[int]:
         return [int(r.run.id[:2]) for r in run_search.search(store, **asked).items]  # type: ignore[arg-type]
 
