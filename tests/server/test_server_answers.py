@@ -190,6 +190,11 @@ def test_a_schedule_is_made_paused_run_now_and_removed(server: Any, ran: str) ->
         ("runs?sort=speed", 400, "sorted"),
         ("runs?limit=x", 400, "whole number"),
         ("runs?limit=100000", 400, "1,000"),
+        ("runs?offset=9999999999999999999999999", 400, "too large"),
+        ("events?after=9999999999999999999999999", 400, "too large"),
+        ("runs?filter=metrics.a<" + "9" * 400, 400, "too large"),
+        ("runs?filter=" + "a%20or%20" * 1500 + "a", 400, "more than 200"),
+        ("notebook?path=" + "a" * 5000, 404, "can't be looked at"),
         ("runs/zzzz", 404, "no run"),
         ("runs/zzzz/log", 404, "no run"),
         ("models/none", 404, "no model"),
@@ -212,6 +217,7 @@ def test_a_users_mistake_is_told_as_one(server: Any, route: str, status: int, sa
 
 
 def test_bodies_are_checked(server: Any) -> None:
+    assert server.ask("rollbacks", {"deployment": "taxi", "to": 10**25}).status == 400
     for body in ([], {"source": 3, "name": "x"}, {"source": "a", "name": "x", "extra": 1}, {"name": "x"}):
         assert server.ask("promotions/check", body).status == 400
     assert server.ask("store", {}, method="POST").status == 405
@@ -223,6 +229,16 @@ def test_a_link_out_of_the_root_is_not_followed(server: Any, tmp_path: Path) -> 
     link.symlink_to(tmp_path / "outside.ipynb")
     try:
         assert server.ask("notebook?path=link.ipynb").status == 404
+    finally:
+        link.unlink()
+
+
+def test_links_in_a_circle_are_no_path(server: Any) -> None:
+    link = server.root / "circle"
+    link.symlink_to(link)
+    try:
+        for route in ("notebook?path=circle", "lineage?path=circle/x.ipynb", "notebooks/parameters?path=circle"):
+            assert server.ask(route).status == 404
     finally:
         link.unlink()
 

@@ -95,11 +95,21 @@ def test_a_filter_finds_what_it_says(store: Database, text: str, wanted: set[int
         ("metrics.mae = fast", "is a number"),
         ("(" * 200 + "a" + ")" * 200, "too deep"),
         ("= 3", "is expected"),
+        ("metrics.mae < " + "9" * 5000, "too large, at character 15"),
+        ("params.lr = 1e999", "too large"),
+        (" or ".join(["a"] * 201), "more than 200 fields and words, at character 1001"),
     ],
 )
 def test_a_bad_filter_says_what_and_where(store: Database, text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         run_search.search(store, filter=text)
+
+
+def test_the_longest_and_deepest_filter_is_one_that_the_database_takes(store: Database) -> None:
+    long = " or ".join(["params.a = 1", "metrics.b > 2", "a", "tag = x"] * 37)
+    same = run_search.search(store, filter="not (params.a = 1 or metrics.b > 2 or a or tag = x) and b").total
+    assert run_search.search(store, filter="not (" * 25 + long + ")" * 25 + " and b" * 50).total == same > 0
+    assert run_search.search(store, filter=" and ".join(["not zzz"] * 200)).total > 0
 
 
 def test_the_tree_of_a_filter() -> None:
@@ -112,7 +122,10 @@ def test_the_tree_of_a_filter() -> None:
     assert parse_filter("  ") is None
 
 
-def test_pages_are_in_order_whole_and_light(store: Database) -> None:
+@pytest.mark.parametrize("few", [5000, 3], ids=["sorted as they are", "from an index"])
+def test_pages_are_in_order_whole_and_light(store: Database, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_search, "_FEW", few)
+
     def order(**asked: object) -> list[int]:
         return [int(r.run.id[:2]) for r in run_search.search(store, **asked).items]  # type: ignore[arg-type]
 

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<op><=|>=|!=|!~|==|=|<|>|~)|(?P<paren>[()])|(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
     r"""|(?P<word>(?:params|metrics)\.`[^`]+`|[^\s()<>=!~"']+))"""
 )
+MOST_TERMS = 200
+"""Fields and words that a filter may have: a database holds only so deep an expression."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -105,7 +108,7 @@ class _Reading:
 
     def __init__(self, text: str, tokens: list[_Token]) -> None:
         self.text, self.tokens, self.at = text, tokens, 0
-        self.depth = 0
+        self.depth = self.terms = 0
 
     @property
     def now(self) -> str:
@@ -146,6 +149,9 @@ class _Reading:
             return term
         if token.kind not in ("word", "quoted") or self._keyword("and") or self._keyword("or"):
             raise self.wrong(f"a field, a word or '(' is expected, not {token.text!r}")
+        self.terms += 1
+        if self.terms > MOST_TERMS:
+            raise self.wrong(f"it has more than {MOST_TERMS} fields and words")
         self.at += 1
         if self.at < len(self.tokens) and self.tokens[self.at].kind == "op":
             return self._comparison(token)
@@ -176,7 +182,10 @@ class _Reading:
         if token.kind == "quoted":
             return _unquoted(token)
         if _NUMBER.fullmatch(token.text):
-            return int(token.text) if re.fullmatch(r"[-+]?\d+", token.text) else float(token.text)
+            number = float(token.text)
+            if math.isinf(number):
+                raise self.wrong("the number is too large")
+            return int(token.text) if re.fullmatch(r"[-+]?\d+", token.text) else number
         words: dict[str, bool | None] = {"true": True, "false": False, "null": None, "none": None}
         return words.get(token.text.lower(), token.text)
 

@@ -24,6 +24,7 @@ from nbops.workspace import Workspace
 THREADS = 4
 MOST = 1000
 """Things that one page of a list may have."""
+_LARGEST = 2**63 - 1  # that a database holds as a whole number
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Handler(APIHandler):
         for key, value in data.items():
             if key not in wanted:
                 raise UsageError(f"{key!r} is not expected here; known: {', '.join(wanted)}")
-            if value is not None and not isinstance(value, wanted[key]):
+            if (value is not None and not isinstance(value, wanted[key])) or (type(value) is int and not _held(value)):
                 raise UsageError(f"{key!r} can't be {value!r:.80}")
         return {key: data.get(key) for key in wanted}
 
@@ -116,9 +117,12 @@ class Handler(APIHandler):
         """A whole number of the query."""
         text = self.get_query_argument(name, "") or str(default)
         try:
-            return int(text)
+            number = int(text)
         except ValueError:
-            raise UsageError(f"{name}={text!r} is no whole number") from None
+            raise UsageError(f"{name}={text!r:.80} is no whole number") from None
+        if not _held(number):
+            raise UsageError(f"{name}={text!r:.80} is too large")
+        return number
 
     def truth(self, name: str, default: bool) -> bool:
         text = self.get_query_argument(name, "") or str(default)
@@ -153,3 +157,8 @@ class Handler(APIHandler):
     def log_exception(self, *failure: Any) -> None:
         if not isinstance(failure[1], NbopsError):  # a user's mistake is told to the user
             super().log_exception(*failure)
+
+
+def _held(number: int) -> bool:
+    """Whether a store can hold it."""
+    return abs(number) <= _LARGEST

@@ -33,9 +33,15 @@ class Places:
         """
         if "\0" in contents_path:
             raise UnknownNameError("path", contents_path)
-        wanted = (self.root / contents_path.strip("/")).resolve()
-        if not wanted.is_relative_to(self.root):
-            raise UnknownNameError("path", contents_path, hint="only what lies below the server's root can be named")
+        unseen = "it can't be looked at: too long a name, links in a circle, or not for the server to read"
+        try:
+            wanted = (self.root / contents_path.strip("/")).resolve()
+            if not wanted.is_relative_to(self.root):
+                hint = "only what lies below the server's root can be named"
+                raise UnknownNameError("path", contents_path, hint=hint)
+            wanted.exists()
+        except (OSError, RuntimeError):
+            raise UnknownNameError("path", contents_path, hint=unseen) from None
         return wanted
 
     def contents_path(self, ws: Workspace, recorded: str | None) -> str | None:

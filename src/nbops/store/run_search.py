@@ -22,6 +22,7 @@ from nbops.store.runs import shown
 SORTS = ("started_at", "name", "status", "kind", "seconds")
 MOST = 1000
 """Rows that one page may have."""
+_FEW = 5000  # so many are sorted as they are; of more the first ones come from an index
 _COLUMNS = {f: f"r.{f}" for f in ("name", "status", "kind", "experiment", "notebook", "id", "started_at", "parent")}
 _TESTS = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
@@ -77,9 +78,10 @@ def search(
     made = _Condition()
     term = parse_filter(filter)
     where = made.sql(term) if term is not None else "1 = 1"
-    total = reader.row(f"SELECT count(*) AS n FROM runs r WHERE {where}", **made.params)
-    found = _sorted(reader, where, made.params, sort, descending, limit, offset)
-    return Page(items=_rows(reader, found, columns), total=int(total["n"]) if total else 0, limit=limit, offset=offset)
+    counted = reader.row(f"SELECT count(*) AS n FROM runs r WHERE {where}", **made.params)
+    total = int(counted["n"]) if counted else 0
+    found = _sorted(reader, where, made.params, total, sort, descending, limit, offset)
+    return Page(items=_rows(reader, found, columns), total=total, limit=limit, offset=offset)
 
 
 def rows_of(reader: Reader, run_ids: Sequence[str]) -> tuple[Row, ...]:
@@ -137,7 +139,14 @@ def _distinct(reader: Reader, table: str) -> list[str]:
 
 
 def _sorted(
-    reader: Reader, where: str, params: Mapping[str, Any], sort: str, descending: bool, limit: int, offset: int
+    reader: Reader,
+    where: str,
+    params: Mapping[str, Any],
+    total: int,
+    sort: str,
+    descending: bool,
+    limit: int,
+    offset: int,
 ) -> list[Any]:
     way = "DESC" if descending else "ASC"
     space, dot, name = sort.partition(".")
@@ -152,9 +161,18 @@ def _sorted(
             _limit=limit,
             _offset=offset,
         )
-    # Those that have the value, in the index's order; then, if the page has room, those that have none.
     table, value = ("run_metrics", "value") if space == "metrics" else ("params", "number")
     given = {**params, "_key": name}
+    if total <= _FEW:
+        return reader.rows(
+            f"SELECT r.id, r.body FROM runs r LEFT JOIN {table} s ON s.run = r.id AND s.key = :_key WHERE {where}"
+            f" ORDER BY s.{value} IS NULL, s.{value} {way}, r.started_at DESC, r.rowid DESC"
+            " LIMIT :_limit OFFSET :_offset",
+            **given,
+            _limit=limit,
+            _offset=offset,
+        )
+    # Those that have the value, in the index's order; then, if the page has room, those that have none.
     found = reader.rows(
         f"SELECT r.id, r.body FROM {table} s JOIN runs r ON r.id = s.run"
         f" WHERE s.key = :_key AND s.{value} IS NOT NULL AND {where} ORDER BY s.{value} {way}, s.run {way}"
@@ -208,7 +226,8 @@ class _Condition:
         if c.space == "run":
             return self._field(c)
         table = "params" if c.space == "params" else "run_metrics"
-        exists = f"EXISTS (SELECT 1 FROM {table} v WHERE v.run = r.id AND v.key = {self._mark(c.field)}"
+        # not EXISTS: that would be asked of every run, where this looks once at an index
+        exists = f"r.id IN (SELECT v.run FROM {table} v WHERE v.key = {self._mark(c.field)}"
         if c.value is None:
             known = f"{exists} AND v.value {'IS NOT NULL' if table == 'run_metrics' else '<> ' + self._mark('null')})"
             return f"NOT {known}" if c.operator == "=" else known
