@@ -25,7 +25,8 @@ def ws(tmp_path: Path) -> Workspace:
 
 
 def test_the_line_for_cron_ticks(ws: Workspace) -> None:
-    schedules.add(ws, "s", ScheduleSettings(every="1s", pipeline="p"))
+    schedules.add(ws, "s", ScheduleSettings(every="1h", pipeline="p"))
+    schedules.run_now(ws, "s")
     comment, line = timers.crontab(ws, {"NBOPS_IDENTITY": "the night"}).splitlines()
     assert comment.startswith("#")
     assert croniter.is_valid(" ".join(line.split()[:5]))
