@@ -24,7 +24,7 @@ class Schedules(Handler):
     async def get(self) -> None:
         def told(ws: Workspace) -> dict[str, Any]:
             items = [_schedule(self, ws, state) for state in schedules.overview(ws)]
-            return {"items": items + _triggers(ws), "worker": (workers(ws) or [None])[0]}
+            return {"items": items + _triggers(ws), "worker": next(iter(workers(ws)), None)}
 
         await self.answer(told)
 
