@@ -32,6 +32,7 @@ NAMES = (
     "scheduler_tick",
     "warm_kernels",
     "notebook_200_cells",
+    "panel",
 )
 PACKAGES = (
     "nbops",

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from needs import missing
 from postgres_server import postgres_server as postgres_server  # a fixture
 
-# A shell that starts the tests in the background lets them, and all that they start, ignore interrupts: a test of Ctrl-C
-# would wait for ever.
+# A shell that starts the tests in the background lets them, and all that they start, ignore interrupts: then a test of
+# Ctrl-C waits for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -12,6 +12,7 @@ export abstract class ViewModel extends VDomModel {
   /** The nouns of the store's events that concern this view; empty: all of them. */
   readonly nouns: ReadonlySet<string> = new Set();
   loading = false;
+  /** Whether there is anything to show: a load has worked. */
   loaded = false;
   /** Why it could not be loaded; gone with the next load that works. */
   error: ApiError | null = null;
@@ -114,6 +115,7 @@ export abstract class ViewModel extends VDomModel {
         take = () => {
           takeOver();
           this.error = null;
+          this.loaded = true;
         };
       } catch (error) {
         take = () => {
@@ -124,7 +126,6 @@ export abstract class ViewModel extends VDomModel {
         this.again = true;
       } else {
         take();
-        this.loaded = true;
       }
     } while (this.again && !this.isDisposed);
     this.loading = false;

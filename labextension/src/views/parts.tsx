@@ -190,7 +190,7 @@ export function Frame(props: { model: ViewModel; children: () => React.ReactNode
     <>
       {model.problem && <Problem error={model.problem} onDismiss={() => model.dismissProblem()} />}
       {model.error && <Problem error={model.error} onRetry={() => void model.refresh()} />}
-      {!model.loaded && model.loading ? <Progress label="Loading" /> : props.children()}
+      {model.loaded ? props.children() : model.loading && <Progress label="Loading" />}
     </>
   );
 }
