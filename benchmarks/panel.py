@@ -58,8 +58,8 @@ CELL = """() => new Promise(done => {
 def run() -> list[dict[str, Any]]:
     sys.path.insert(0, str(ROOT / "tests"))
     from browser.jupyter_page import JupyterPage, write_notebook
-    from browser.jupyter_server import CHROMIUM, running_browser, running_lab
     from browser.many_runs import fill
+    from browser.running_lab import CHROMIUM, running_browser, running_lab
 
     rows = [{"what": "bundle, compressed", "value": _bundle_kb(), "unit": "kB"}]
     if not Path(CHROMIUM).exists():

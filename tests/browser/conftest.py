@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from browser.jupyter_server import CHROMIUM, Lab, running_browser, running_lab
+from browser.running_lab import CHROMIUM, Lab, running_browser, running_lab
 from needs import missing
 
 

@@ -268,19 +268,3 @@ def test_what_another_process_writes_is_told_in_order(server: Any) -> None:
     assert {(e["name"], e["what"]) for e in ours} == {
         (f"{n}-{i}", w) for n in range(4) for i in range(50) for w in "ab"
     }
-
-
-def test_a_schedule_is_made_paused_run_and_its_history_told(server: Any, ran: str) -> None:
-    made = server.ask("schedules", {"name": "nightly", "cron": "0 6 * * *", "notebook": "train.ipynb"})
-    assert made.status == 200, made.content
-    assert server.ask("schedules", {"name": "nightly", "cron": "0 6 * * *", "notebook": "train.ipynb"}).status == 400
-    assert server.ask("schedules", {"name": "other", "cron": "never", "notebook": "train.ipynb"}).status == 400
-    assert server.ask("schedules/nightly/pause", {}).json["paused"] is True
-    (row,) = server.ask("schedules").json["items"]
-    assert (row["name"], row["expression"], row["paused"], row["next"]) == ("nightly", "0 6 * * * (UTC)", True, None)
-    assert server.ask("schedules/nightly/resume", {}).json["paused"] is False
-    queued = server.ask("schedules/nightly/run-now", {})
-    assert (queued.status, queued.json["status"]) == (202, "QUEUED")
-    history = server.ask("schedules/nightly/history").json["items"]
-    assert [f["job"]["id"] for f in history] == [queued.json["id"]]
-    assert server.ask("schedules/none/pause", {}).status == 404
