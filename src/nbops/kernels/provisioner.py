@@ -152,7 +152,8 @@ async def _asked(parent: Parent, request: Mapping[str, Any], stdout: Any, stderr
             streams = [nothing.fileno(), _descriptor(stdout, 1, nothing), _descriptor(stderr, 2, nothing)]
             data = json.dumps(request).encode() + b"\n"
             sent = socket.send_fds(connection, [data], streams)
-            connection.sendall(data[sent:])
+            if sent < len(data):  # an empty rest would be sent too, to a parent that may have refused and gone by now
+                connection.sendall(data[sent:])
         connection.setblocking(False)
         first = await _next(connection)
         if "pid" not in first:
