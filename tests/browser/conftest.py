@@ -20,7 +20,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # Playwright keeps this thread's event loop running: no longer than needed
 def browser() -> Iterator[Any]:
     _needs_chromium()
     with running_browser() as running:

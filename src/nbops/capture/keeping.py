@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -56,6 +57,8 @@ SECRETS = (
 )
 """Files that are never kept, whatever nbops.toml says: what they are for is to be secret."""
 
+_TABLES = (".csv", ".tsv", ".parquet")
+_HEADER = 8192  # bytes of a table's first line that are looked at
 _SETTINGS = {".cfg", ".conf", ".env", ".ini", ".json", ".toml", ".txt", ".yaml", ".yml", ""}
 _LOOKED_THROUGH = 100_000  # bytes of such a file
 
@@ -243,7 +246,7 @@ class _Plan:
         if not _any(name, self.policy.keep) and size >= self.policy.keep_under_mb * 1e6:
             return f"not kept: larger than keep_under_mb ({self.policy.keep_under_mb:g})"
         withheld = self.workspace.settings.capture.no_values
-        return withheld_column(path, self.workspace) if withheld else _secret_inside(path, size)
+        return (withheld_column(path, self.workspace) if withheld else None) or _secret_inside(path, size)
 
     def _over_quota(self, size: int) -> str | None:
         if self._room is None:
@@ -309,7 +312,10 @@ def withheld_column(path: Path, workspace: Workspace) -> str | None:
 
 
 def _secret_inside(path: Path, size: int) -> str | None:
-    """Does a small file of settings hold what looks like a credential?"""
+    """Does a small file of settings hold what looks like a credential, or a table have a column of secrets?"""
+    if path.suffix.lower() in _TABLES:
+        found = [name for name in _header(path) if secret_name(name)]
+        return f"not kept: its column {found[0]!r} says that it holds secrets" if found else None
     if path.suffix.lower() not in _SETTINGS or size > _LOOKED_THROUGH:
         return None
     with suppress(OSError, UnicodeDecodeError):
@@ -317,6 +323,20 @@ def _secret_inside(path: Path, size: int) -> str | None:
         if redact_text(text) != text:
             return "not kept: it holds what looks like a credential"
     return None
+
+
+def _header(path: Path) -> list[str]:
+    """The names of a table's columns; of a text table its first line in words, as there is no time for more at a
+    cell's end."""
+    if path.suffix.lower() == ".parquet":
+        from nbops.datafiles.read import columns
+
+        with suppress(NbopsError, OSError):
+            return list(columns(path))
+        return []
+    with suppress(OSError), path.open("rb") as file:
+        return [word.strip(" \"'") for word in re.split(r"[,;\t|]", file.readline(_HEADER).decode(errors="replace"))]
+    return []
 
 
 def _failed(error: Exception) -> str:

@@ -77,7 +77,9 @@ def table(rows: Iterable[Sequence[Any]], head: Sequence[str], empty: str) -> str
     lines = list(rows)
     if not lines:
         return empty
-    return tabulate(lines, head, tablefmt="plain", floatfmt=".4g", missingval="–")
+    # a text that looks like a number (the id 390e03) stays one
+    words = [i for i in range(len(lines[0])) if any(isinstance(line[i], str) for line in lines if i < len(line))]
+    return tabulate(lines, head, tablefmt="plain", floatfmt=".4g", missingval="–", disable_numparse=words)
 
 
 def count(number: int, noun: str) -> str:

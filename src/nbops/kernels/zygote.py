@@ -228,7 +228,7 @@ def become_kernel(
         os.dup2(kept, FIRST_FD, inheritable=False)
     os.closerange(FIRST_FD + 1, LAST_FD)
     connection = socket.socket(fileno=FIRST_FD)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):  # SIGHUP stays as nohup, or nobody, has set it
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(request["environment"] | variables)

@@ -131,7 +131,8 @@ def _judge(
             taken.add(at)
         execution = past.executions[at] if past is not None and at is not None else None
         if record is not None and execution is None and past is not None:
-            foreign = runs.exists(ws.store, record.run)
+            known_run = runs.as_stored(ws.store, record.run) if runs.exists(ws.store, record.run) else None
+            foreign = known_run is not None and "restored" not in known_run.detail  # of those no kernel is known
             if foreign:
                 found.append(_finding(cell, StaleKind.SESSION, "its output is of an earlier session of the kernel"))
         source = execution.record.source if execution else record.source if record else None
