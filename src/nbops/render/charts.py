@@ -1,4 +1,4 @@
-"""Small charts as SVG elements: lines, points, paired bars, parallel coordinates. Colours are classes and the text's
+"""Small charts as SVG elements: lines, paired bars, parallel coordinates. Colours are classes and the text's
 own colour, so that a chart fits a light and a dark theme; each has a title and a description for who can't see it."""
 
 from __future__ import annotations
@@ -75,28 +75,6 @@ def line_chart(
     last = {n: next((y for _, y in reversed(line) if math.isfinite(y)), math.nan) for n, line in series.items()}
     told = "; ".join(f"{n}: {len(line)} values, last {number(last[n])}" for n, line in series.items())
     return _figure(title, told, list(series), drawn)
-
-
-def scatter(points: Sequence[tuple[float, float, str]], title: str, x_name: str, y_name: str) -> Element:
-    """Points (x, y, name)."""
-    known = [p for p in points if math.isfinite(p[0]) and math.isfinite(p[1])]
-    if not known:
-        return element("p", f"{title}: nothing to draw", class_="nbops-empty")
-    (x0, x1), (y0, y1) = _range([p[0] for p in known]), _range([p[1] for p in known])
-    x_at, y_at = _scale(x0, x1, _LEFT + 8, WIDTH - _RIGHT - 8), _scale(y0, y1, HEIGHT - _BOTTOM - 6, _TOP + 6)
-    drawn: list[Element] = [*_y_axis(y0, y1, y_at), *_x_axis([x0, (x0 + x1) / 2, x1], (), x_at)]
-    drawn += [
-        element(
-            "circle",
-            element("title", f"{name}: {x_name} {number(x)}, {y_name} {number(y)}"),
-            cx=x_at(x),
-            cy=y_at(y),
-            r=4,
-            class_="nbops-c0",
-        )
-        for x, y, name in known
-    ]
-    return _figure(title, f"{len(known)} points", [], drawn)
 
 
 def paired_bars(
@@ -231,11 +209,6 @@ def _parts(line: Sequence[Point]) -> list[list[Point]]:
 def _scale(low: float, high: float, start: float, end: float) -> Any:
     span = (high - low) or 1.0
     return lambda value: start + (value - low) / span * (end - start)
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    return (low, high) if low < high else (low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1)
 
 
 def _at(labels: Sequence[str], x: float) -> str:

@@ -48,6 +48,7 @@ NETWORK_FILE_SYSTEMS = {
 """Where SQLite's write-ahead log is unsafe: its shared memory file isn't shared between machines."""
 
 LOCK_TIMEOUT_S = 10.0
+PAGE = 500  # rows of a whole table that are read at once
 LOG_PAGES = 4_000
 """Pages (16 MB) of the write-ahead log at which a commit moves them into the database, which waits for the disk: at
 SQLite's own 1,000 every thirtieth tracked cell would. The last connection that closes does it in any case."""
@@ -91,6 +92,19 @@ class Reader:
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
             )
         ]
+
+    def every_row(self, table: str) -> Iterator[Row]:
+        """The rows of a table in the order they were inserted, read a page at a time: also of a very large table."""
+        after = -1
+        while True:
+            page = self.rows(
+                f'SELECT rowid AS "_row", * FROM "{table}" WHERE rowid > :after ORDER BY rowid LIMIT {PAGE}',
+                after=after,
+            )
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1]["_row"]
 
     def references(self, to: str) -> list[tuple[str, str]]:
         """(table, column) of every foreign key to a table."""

@@ -20,8 +20,6 @@ RUN_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
 _NO_REFERENCE = {"events", "deleted_runs", "data_contents"}
 """Tables that speak of runs without needing them: what happened, what was deleted, whose quota content counts in."""
 
-_PAGE = 500  # rows read at once
-
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
@@ -131,21 +129,12 @@ def references(reader: Reader, run_ids: Iterable[str]) -> Iterator[Reference]:
     for table in reader.tables():
         if table in owned or table in _NO_REFERENCE:
             continue
-        after = -1
-        while True:
-            rows = reader.rows(
-                f'SELECT rowid AS "_row", * FROM "{table}" WHERE rowid > :after ORDER BY rowid LIMIT {_PAGE}',
-                after=after,
-            )
-            for row in rows:
-                if table == "runs" and row["id"] in wanted:
-                    continue
-                said = {name for value in row if isinstance(value, str) for name in RUN_ID.findall(value)}
-                for run in sorted(said & wanted):
-                    yield Reference(run=run, table=table, row=dict(row))
-            if len(rows) < _PAGE:
-                break
-            after = rows[-1]["_row"]
+        for row in reader.every_row(table):
+            if table == "runs" and row["id"] in wanted:
+                continue
+            said = {name for value in row if isinstance(value, str) for name in RUN_ID.findall(value)}
+            for run in sorted(said & wanted):
+                yield Reference(run=run, table=table, row=dict(row))
 
 
 def _owned(reader: Reader) -> list[tuple[str, str]]:

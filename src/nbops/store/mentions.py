@@ -12,8 +12,6 @@ from nbops.store.database import Reader
 HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 """What a digest ends with."""
 
-_PAGE = 500  # rows read at once
-
 
 def mentioned(reader: Reader, *, but_deleted: Container[str] = ()) -> set[str]:
     """The hex part of every digest that stands in any row, whatever is digested; deleted runs whose ids are in
@@ -22,19 +20,10 @@ def mentioned(reader: Reader, *, but_deleted: Container[str] = ()) -> set[str]:
     for table in reader.tables():
         if table in ("data_contents", "data_numbers"):
             continue
-        after = -1
-        while True:
-            rows = reader.rows(
-                f'SELECT rowid AS "_row", * FROM "{table}" WHERE rowid > :after ORDER BY rowid LIMIT {_PAGE}',
-                after=after,
-            )
-            for row in rows:
-                if table == "deleted_runs" and row["id"] in but_deleted:
-                    continue
-                for value in row:
-                    if isinstance(value, str) and len(value) >= 64:
-                        found.update(HEX.findall(value))
-            if len(rows) < _PAGE:
-                break
-            after = rows[-1]["_row"]
+        for row in reader.every_row(table):
+            if table == "deleted_runs" and row["id"] in but_deleted:
+                continue
+            for value in row:
+                if isinstance(value, str) and len(value) >= 64:
+                    found.update(HEX.findall(value))
     return found
