@@ -33,13 +33,14 @@ export class RunsDrive implements Contents.IDrive {
 
   async get(localPath: string, options?: Contents.IFetchOptions): Promise<Contents.IModel> {
     const [run, file] = localPath.split('/');
+    const date = run ? await this.dateOf(run) : new Date().toISOString();
     const model: Contents.IModel = {
       name: file ?? '',
       path: localPath,
       type: file ? 'notebook' : 'directory',
       writable: false,
-      created: '',
-      last_modified: '',
+      created: date,
+      last_modified: date,
       mimetype: '',
       content: file ? null : [],
       format: 'json'
@@ -53,6 +54,12 @@ export class RunsDrive implements Contents.IDrive {
       return { ...model, content: await api.artifactJson(run, artifact) };
     }
     return model;
+  }
+
+  /** When the run ended, or began where it never did: Lab shows a file's date, and throws at one that is none. */
+  private async dateOf(id: string): Promise<string> {
+    const { run } = await (this.apis.get(id) ?? this.api).run(id);
+    return run.ended_at ?? run.started_at;
   }
 
   async getDownloadUrl(localPath: string): Promise<string> {

@@ -3,10 +3,14 @@
 import { describe, expect, it } from 'vitest';
 import { RunsDrive } from '../src/drive';
 import { FakeServer } from './fakeServer';
+import { run } from './samples';
 
 describe('the drive', () => {
   const content = { cells: [], metadata: {}, nbformat: 4, nbformat_minor: 5 };
+  const detail = { params: {}, metrics: [], records: [], children: [], artifacts: [] };
   const server = new FakeServer({
+    'runs/r1': { ...detail, run: run({ ended_at: '2026-03-05T09:01:00Z' }) },
+    'runs/r2': { ...detail, run: run({ ended_at: null }) },
     'runs/r1/log': { executed: null, artifact: 'a1:blake3:aa', error: null, tail: '' },
     'runs/r1/artifacts/a1%3Ablake3%3Aaa': content,
     'runs/r2/log': { executed: null, artifact: null, error: null, tail: '' }
@@ -21,10 +25,18 @@ describe('the drive', () => {
     expect(model.content).toEqual(content);
     expect(model.writable).toBe(false);
     expect(server.asked).toEqual([
+      'GET runs/r1?path=dir%2Fa.ipynb',
       'GET runs/r1/log?path=dir%2Fa.ipynb',
       'GET runs/r1/artifacts/a1%3Ablake3%3Aaa?path=dir%2Fa.ipynb'
     ]);
     await expect(drive.save()).rejects.toThrow('can be read, not changed');
+  });
+
+  it('dates the copy by the end of its run, or by its start while it has none', async () => {
+    const entry = { content: false };
+    expect((await drive.get('r1/x.ipynb', entry)).last_modified).toBe('2026-03-05T09:01:00Z');
+    expect((await drive.get('r2/x.ipynb', entry)).last_modified).toBe('2026-03-05T09:00:00Z');
+    expect(Date.parse((await drive.get('', entry)).last_modified)).not.toBeNaN();
   });
 
   it('asks for no content where only the entry is wanted, and says where none was kept', async () => {
