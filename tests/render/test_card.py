@@ -45,10 +45,7 @@ FULL = record(
         FileUse(path="in.csv", mode="read", digest=None, size=1_234_567),
         FileUse(path="o", mode="write", digest="d"),
     ),
-    artifacts=(
-        Artifact(name="source.py", kind="source", digest="a", size=1),
-        Artifact(name="plot.png", kind="figure", digest="a", size=1),
-    ),
+    artifacts=(Artifact(name="plot.png", kind="figure", digest="a", size=1),),
     notes=("a note",),
 )
 
@@ -105,7 +102,6 @@ def test_no_times_ids_or_digests_are_visible() -> None:
     assert "321" not in text
     assert "blake3" not in text
     assert "sha256" not in text
-    assert "source.py" not in text
 
 
 def test_a_line_is_one_line() -> None:

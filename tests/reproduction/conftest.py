@@ -17,7 +17,7 @@ from bike_months import months_of
 
 from nbops.core.canonical import digest
 from nbops.core.ids import new_id
-from nbops.core.runs import Artifact, CellRecord, CellStatus, Run, RunKind, RunStatus
+from nbops.core.runs import CellRecord, CellStatus, Run, RunKind, RunStatus
 from nbops.pipeline.execute import run_notebook
 from nbops.store import records, runs
 from nbops.workspace import Workspace, open_workspace
@@ -113,7 +113,6 @@ class Project:
             runs.save(tx, run)
             for seq, (source, holds) in enumerate(cells):
                 text = holds.pop("kept", source)
-                kept = ws.artifacts.put_bytes(text.encode())
                 record = CellRecord(
                     run=run.id,
                     seq=seq,
@@ -121,10 +120,9 @@ class Project:
                     source=digest(source),
                     execution_count=seq + 1,
                     status=CellStatus.OK,
-                    artifacts=(Artifact(name="source.py", kind="source", digest=kept, size=len(text)),),
                     started_at=BEGAN,
                 )
-                records.add(tx, dataclasses.replace(record, **holds))
+                records.add(tx, dataclasses.replace(record, **holds), cell_text=text)
         ws.store.close()
         return run
 

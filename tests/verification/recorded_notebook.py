@@ -12,7 +12,7 @@ CELLS = (
     "%%track\nimport pandas as pd\nimport nbops\ndf = pd.read_csv('in.csv')\nthreshold = 3",
     "%%track small\nnbops.log_metric('rows', float(len(df)))\nfor step in range(3):\n"
     "    nbops.log_metric('loss', 1 / (step + 1), step=step)\nnbops.log_metric('nothing', float('nan'))\n"
-    "df.to_csv('out.csv', index=False)",
+    "nbops.log_artifact(b'two rows', 'note.txt')\ndf.to_csv('out.csv', index=False)",
     "df['z'] = 1\ndf.to_csv('out.csv', index=False)",
     "nbops.log_params({f'parameter {i}': 'x' * 190 for i in range(400)})",
 )

@@ -53,7 +53,7 @@ def test_an_executed_notebook_is_as_recorded(root: Path) -> None:
     assert the(result, 2, "file out.csv")[0] == SAME
     assert the(result, 1, "file out.csv") == (NOT_CHECKABLE, "cell 2 used another content of it later")
     assert the(result, 0, "data df")[0] == NOT_CHECKABLE
-    assert the(result, 0, "artifact source.py")[0] == SAME
+    assert the(result, 1, "artifact note.txt")[0] == SAME
     assert result.count(SAME) + result.count(NOT_CHECKABLE) == len(result.findings)
 
 
@@ -149,15 +149,15 @@ def test_files_that_are_gone_or_changed(root: Path) -> None:
 
 def test_artifacts_that_are_damaged_or_gone(root: Path) -> None:
     data = json.loads((root / "executed.ipynb").read_text())
-    (source,) = (a["digest"] for a in payload(data, 1)["record"]["artifacts"] if a["kind"] == "source")
-    path = workspace(root).artifacts.path(source)
+    (kept,) = (a["digest"] for a in payload(data, 1)["record"]["artifacts"])
+    path = workspace(root).artifacts.path(kept)
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1])
-    assert different(look(root)) == [(1, "artifact source.py")]
+    assert different(look(root)) == [(1, "artifact note.txt")]
     path.unlink()
     result = look(root)
     assert not result.differs
-    assert the(result, 1, "artifact source.py")[0] == NOT_CHECKABLE
+    assert the(result, 1, "artifact note.txt")[0] == NOT_CHECKABLE
 
 
 def test_another_store_knows_nothing(root: Path) -> None:

@@ -1,5 +1,5 @@
 """What a session's result stands on beside its cells: local modules as they were loaded, every installed package, and
-the notebook's text as it was saved.
+the notebook's (or script's) text as it was saved.
 
 Kept with the session's run, once and again when it has changed, and bounded: nothing here may take longer than a cell.
 """
@@ -42,7 +42,7 @@ class Circumstances:
         notebook and modules."""
         found = [] if step else self._of_modules()
         if notebook is not None and not step and self._is_new(str(notebook)):
-            kept = self._snapshot(notebook)
+            kept = self._script(notebook) if notebook.suffix == ".py" else self._snapshot(notebook)
             found += [kept] if kept is not None else []
         if not self._frozen:
             self._frozen = True
@@ -99,6 +99,14 @@ class Circumstances:
             return None
         content = json.dumps(plain, ensure_ascii=False, indent=1).encode("utf-8", "replace")
         return self._keep(content, notebook.name, "snapshot", "application/x-ipynb+json")
+
+    def _script(self, script: Path) -> Artifact | None:
+        """The text that a script's blocks are from, redacted."""
+        try:
+            text = script.read_bytes().decode("utf-8", "replace")
+        except OSError:
+            return None
+        return self._keep(redact_text(text).encode("utf-8", "replace"), script.name, "source", "text/x-python")
 
     def _keep(self, content: bytes, name: str, kind: str, media: str) -> Artifact:
         digest = self._workspace.artifacts.put_bytes(content)

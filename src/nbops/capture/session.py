@@ -64,15 +64,7 @@ class Outcome:
         """Is there anything to show, beyond that a cell ran?"""
         r = self.record
         return r is not None and bool(
-            r.reads
-            or r.writes
-            or r.params
-            or r.metrics
-            or r.models
-            or r.files
-            or r.notes
-            or r.error
-            or any(a.kind != "source" for a in r.artifacts)
+            r.reads or r.writes or r.params or r.metrics or r.models or r.files or r.notes or r.error or r.artifacts
         )
 
 
@@ -295,11 +287,12 @@ class Session:
             metrics=(*observed.metrics, *last),
             models=(*observed.models, *cell.models),
             files=kept.files,
-            artifacts=(*self._source(cell), *observed.artifacts, *cell.artifacts),
+            artifacts=(*observed.artifacts, *cell.artifacts),
             notes=(*cell.notes, *observed.notes, *kept.notes, *unseeded),
             uncacheable=(*observed.uncacheable, *(["random"] if unseeded else [])),
             started_at=cell.started_at,
         )
+        cell_text = redact_text(cell.start.code) if cell.start.code.strip() else None
         around = self._circumstances.changed(self.notebook, step=self.run_id is not None)
         modules_seen = len(sys.modules)
         overhead = cell.overhead_s + time.perf_counter() - ended + observed.overhead_s
@@ -309,7 +302,9 @@ class Session:
             if record is not full:  # the notebook carries the smaller one; the whole is kept as an artifact
                 record, form = fitted(dataclasses.replace(full, artifacts=(self._detail(full), *full.artifacts)))
             beyond = [m for m in full.metrics if m.step is None and m not in record.metrics]
-            stored = records.add(tx, record, series=[*observed.series, *series, *beyond], form=form)
+            stored = records.add(
+                tx, record, series=[*observed.series, *series, *beyond], form=form, cell_text=cell_text
+            )
             data_contents.add(tx, kept.contents)
             if record.params != full.params:
                 runs.set_params(tx, run.id, dict(full.params))
@@ -329,14 +324,6 @@ class Session:
         self._unclosed.clear()
         self._keeper.start(kept.later)
         return Outcome(record=record, digest=stored, run=run, payload=payload_of(form))
-
-    def _source(self, cell: OpenCell) -> tuple[Artifact, ...]:
-        """The cell's text, redacted, kept."""
-        content = redact_text(cell.start.source).encode("utf-8", "replace")
-        if not content.strip():
-            return ()
-        kept = self.workspace.artifacts.put_bytes(content)
-        return (Artifact(name="source.py", kind="source", digest=kept, size=len(content), media="text/x-python"),)
 
     def _detail(self, record: CellRecord) -> Artifact:
         content = canonical(to_json(record)).encode()

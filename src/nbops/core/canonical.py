@@ -26,6 +26,7 @@ from nbops.core.errors import NotCanonicalError
 FORM = "j1"
 _SAFE = 2**53 - 1
 _TAGS = ("i:", "f:", "s:")
+_WRITER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def encode(value: Any) -> Any:
@@ -109,7 +110,7 @@ def decode(value: Any) -> Any:
 
 def dump_encoded(encoded: Any) -> str:
     """Canonical text of an already encoded value (for instance one read back from a notebook)."""
-    return json.dumps(encoded, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _WRITER.encode(encoded)
 
 
 def canonical(value: Any) -> str:

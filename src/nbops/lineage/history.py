@@ -139,7 +139,7 @@ def history(ws: Workspace, run_id: str) -> History:
     known: dict[str, str] = {}
     executions = []
     for run, record in found:
-        text = text_of(ws, record)
+        text = records.cell_text(ws.store, run.id, record.seq)
         done = effects(text, record, known, data)
         known.update(done.imports)
         executions.append(Execution(run=run, record=record, text=text, effects=done))
@@ -175,16 +175,3 @@ def whole(ws: Workspace, record: CellRecord) -> CellRecord:
     if (full.run, full.source, full.execution_count) != (record.run, record.source, record.execution_count):
         return record
     return wire.from_json(CellRecord, {**wire.to_json(full), "seq": record.seq, "overhead_s": record.overhead_s})
-
-
-def text_of(ws: Workspace, record: CellRecord) -> str | None:
-    """The text of the cell as it ran, redacted."""
-    if record.execution_count is None:  # a block of a script: the text is the whole script's
-        return None
-    source = next((a for a in record.artifacts if a.kind == "source"), None)
-    if source is None:
-        return None
-    try:
-        return ws.artifacts.read_bytes(source.digest).decode("utf-8", "replace")
-    except NbopsError:
-        return None

@@ -14,8 +14,7 @@ import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nbops.notebook.scopes import Walk
-from nbops.notebook.syntax import parsed
+from nbops.notebook.scopes import walked
 from nbops.notebook.syntax import python_source as python_source  # part of what this module offers
 from nbops.notebook.values import literals as literals
 
@@ -49,12 +48,8 @@ class Names:
 
 def names(source: str) -> Names:
     """The names that one cell reads and writes. Magics are understood: see :func:`python_source`."""
-    tree = parsed(source)
-    if tree is None:
-        return Names(unparsable=True)
-    try:
-        walk = Walk(tree.body)
-    except RecursionError:  # hundreds of nested expressions, as generated code has them
+    walk = walked(source)
+    if walk is None:
         return Names(unparsable=True)
     return Names(
         reads=frozenset(walk.reads - _GIVEN),

@@ -7,8 +7,13 @@ cell's end: that is when it can be called.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
+
+from nbops.notebook.bindings import arguments, own_names, type_parameters
+from nbops.notebook.syntax import parsed
 
 # Methods that, called for their effect alone (`x.append(1)` as a statement), change their object.
 _CHANGING = frozenset(
@@ -38,8 +43,20 @@ class _Scope:
     globals: set[str] = field(default_factory=set)
 
 
+@functools.lru_cache(maxsize=128)
+def walked(source: str) -> Walk | None:
+    """The pass over a cell's text; None where it is neither Python nor IPython, or can't be looked through (hundreds
+    of nested expressions, as generated code has them). It is shared between callers: nobody changes it."""
+    tree = parsed(source)
+    try:
+        return None if tree is None else Walk(tree.body)
+    except RecursionError:
+        return None
+
+
 class Walk(ast.NodeVisitor):
-    """One pass in the order of execution. `bound` holds what is certainly bound at the point reached."""
+    """One pass in the order of execution. `bound` holds what is certainly bound at the point reached; `touched` which
+    of the statements was the last to bind, unbind or change a name."""
 
     def __init__(self, statements: Iterable[ast.AST]) -> None:
         self.reads: set[str] = set()
@@ -50,20 +67,39 @@ class Walk(ast.NodeVisitor):
         self.imports: dict[str, str] = {}
         self.stars: list[str] = []
         self.bound: set[str] = set()
+        self.touched: dict[str, int] = {}
+        self.place = 0  # of the statement that is looked at
         self.scopes: list[_Scope] = []
         self.later: dict[str, set[str]] = {}  # what the function or class of that name reads when called
         self.calling: set[str] = set()
         self.deferred: set[str] | None = None  # what the function now looked into reads from outside
-        self.body(statements)
+        for self.place, statement in enumerate(statements):
+            self.visit(statement)
         for name in list(self.later):
             self.called(name)
+
+    # as the base class does it, which looks for its methods by text, for each node, and visits each `Load`
+    def visit(self, node: ast.AST) -> None:
+        visitor = _VISITORS.get(type(node))
+        if visitor is None:
+            visitor = _VISITORS[type(node)] = getattr(Walk, f"visit_{type(node).__name__}", Walk.generic_visit)
+        visitor(self, node)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                for item in value:
+                    if isinstance(item, ast.AST):
+                        self.visit(item)
+            elif isinstance(value, ast.AST) and name != "ctx":
+                self.visit(value)
 
     def body(self, statements: Iterable[ast.AST]) -> None:
         for statement in statements:
             self.visit(statement)
 
-    def visit_Constant(self, _node: ast.Constant) -> None:
-        """Nothing (the base class looks for visitors of older Pythons, for each constant)."""
+    def visit_Constant(self, _node: ast.Constant) -> None: ...
 
     # names ------------------------------------------------------------------------------------------------
     def owner(self, name: str) -> _Scope | None:
@@ -98,6 +134,7 @@ class Walk(ast.NodeVisitor):
             scope.names.add(name)
             return
         self.writes.add(name)
+        self.touched[name] = self.place
         if self.deferred is None:
             self.bound.add(name)
 
@@ -106,6 +143,7 @@ class Walk(ast.NodeVisitor):
             node = node.value
         if isinstance(node, ast.Name) and self.owner(node.id) is None:
             self.mutates.add(node.id)
+            self.touched[node.id] = self.place
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
@@ -115,6 +153,7 @@ class Walk(ast.NodeVisitor):
         elif self.owner(node.id) is None:
             self.load(node.id)
             self.deletes.add(node.id)
+            self.touched[node.id] = self.place
             self.bound.discard(node.id)
 
     def visit_Attribute(self, node: ast.Attribute | ast.Subscript) -> None:
@@ -293,7 +332,7 @@ class Walk(ast.NodeVisitor):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.body(node.decorator_list)
-        self.scopes.append(_Scope(kind="types", names=_type_parameters(node)))
+        self.scopes.append(_Scope(kind="types", names=type_parameters(node)))
         self.body([*node.bases, *node.keywords])
         needed: set[str] = set()
         self.scopes.append(_Scope(kind="class", names=set()))
@@ -323,17 +362,17 @@ class Walk(ast.NodeVisitor):
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[str]:
         """Visit what is evaluated at a function's definition; give the outside names that its body reads."""
-        arguments = _arguments(node.args)
+        given = arguments(node.args)
         self.body([*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)])
-        types = _type_parameters(node)
+        types = type_parameters(node)
         self.scopes.append(_Scope(kind="types", names=types))
-        self.body(a.annotation for a in arguments if a.annotation)
+        self.body(a.annotation for a in given if a.annotation)
         if not isinstance(node, ast.Lambda) and node.returns:
             self.visit(node.returns)
         self.scopes.pop()
         statements: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
-        own, outside = _own_names(statements)
-        own |= {a.arg for a in arguments} | types
+        own, outside = own_names(statements)
+        own |= {a.arg for a in given} | types
         before, bound = self.deferred, set(self.bound)
         needed = self.deferred = set()
         self.scopes.append(_Scope(kind="function", names=own - outside, globals=outside))
@@ -358,43 +397,4 @@ class Walk(ast.NodeVisitor):
     visit_DictComp = visit_ListComp  # noqa: N815
 
 
-def _type_parameters(node: ast.AST) -> set[str]:
-    return {parameter.name for parameter in getattr(node, "type_params", ())}
-
-
-def _arguments(arguments: ast.arguments) -> list[ast.arg]:
-    extra = [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
-
-
-def _own_names(statements: list[ast.AST]) -> tuple[set[str], set[str]]:
-    """Names that a function's body binds, and those it declares global. Bodies of inner functions and classes
-    are theirs; a comprehension's targets too, but not its walruses."""
-    own: set[str] = set()
-    outer: set[str] = set()
-    stack: list[ast.AST] = list(statements)
-    while stack:
-        node = stack.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            own.add(node.name)
-            stack += node.decorator_list
-            continue
-        if isinstance(node, ast.Lambda):
-            continue
-        if isinstance(node, ast.Global):
-            outer |= set(node.names)
-        elif isinstance(node, ast.Nonlocal):
-            continue
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            own.add(node.id)
-        elif isinstance(node, ast.alias):
-            own.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-            own.add(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            own.add(node.rest)
-        elif isinstance(node, ast.comprehension):
-            stack += [node.iter, *node.ifs]
-            continue
-        stack += ast.iter_child_nodes(node)
-    return own, outer
+_VISITORS: dict[type[ast.AST], Callable[[Walk, Any], None]] = {}

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from nbops.notebook.scopes import Walk
+from nbops.notebook.scopes import walked
 from nbops.notebook.syntax import parsed
 
 _TEXT = 1000  # characters of a string that still counts as a value to be kept
@@ -49,22 +49,14 @@ def literals(source: str) -> dict[str, Any]:
     A name that the cell also binds in another way (a loop, ``+=``, a function's ``global``, ``del``) is left
     out: its value can't be told. So are names whose value is changed in place (``sizes[0] = 1``).
     """
-    tree = parsed(source)
-    if tree is None:
+    tree, walk = parsed(source), walked(source)
+    if tree is None or walk is None:
         return {}
     found: dict[str, Any] = {}
-    for statement in tree.body:
-        try:
-            bound = dict(_stated(statement))
-            if _UNKNOWN not in bound.values() and _plain(statement):
-                found |= bound
-                continue
-            walk = Walk([statement])
-        except RecursionError:  # hundreds of nested expressions, as generated code has them
-            return {}
-        for name in walk.writes | walk.mutates | walk.deletes:
-            found.pop(name, None)
-        found |= {name: value for name, value in bound.items() if value is not _UNKNOWN and name not in walk.deletes}
+    for place, statement in enumerate(tree.body):
+        for name, value in dict(_stated(statement)).items():
+            if value is not _UNKNOWN and walk.touched[name] == place:
+                found[name] = value
     return found
 
 
@@ -94,11 +86,6 @@ def _pairs(target: ast.expr, value: ast.expr | None) -> list[tuple[str, ast.expr
     for inner, part in zip(target.elts, parts, strict=True):
         pairs += _pairs(inner.value if isinstance(inner, ast.Starred) else inner, part)
     return pairs
-
-
-def _plain(statement: ast.stmt) -> bool:
-    """``x = …``, ``x = y = …``: with a literal on the right side, nothing else can happen in it."""
-    return isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets)
 
 
 def _stated(statement: ast.stmt) -> list[tuple[str, Any]]:

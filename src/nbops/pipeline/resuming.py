@@ -89,7 +89,8 @@ def keep_records(ws: Workspace, resume: Resume, run: Run) -> None:
             if record.cell_id in done and record.status is CellStatus.OK:
                 seq = records.next_seq(tx, run.id)
                 notes = (*record.notes, f"kept from run {resume.attempt}")
-                records.add(tx, dataclasses.replace(record, run=run.id, seq=seq, notes=notes))
+                new = dataclasses.replace(record, run=run.id, seq=seq, notes=notes)
+                records.add(tx, new, cell_text=records.cell_text(tx, resume.attempt, record.seq))
 
 
 def _sources(notebook: Path, executed: list[Mapping[str, Any]]) -> list[str]:

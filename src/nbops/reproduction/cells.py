@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from nbops.core.canonical import digest
 from nbops.core.errors import CorruptArtifactError, UnknownNameError
 from nbops.core.runs import CellRecord, Run, RunKind
+from nbops.lineage.history import kernel_of
 from nbops.store import records, runs
-from nbops.store.artifacts import ArtifactStore
 from nbops.store.database import Reader
+from nbops.workspace import Workspace
 
 Key = tuple[int, int]
 """(number of the code cell among those that ran, from 1; number among its records)."""
@@ -31,17 +32,22 @@ def by_cell(found: Iterable[CellRecord]) -> dict[Key, CellRecord]:
     return keyed
 
 
-def source_text(artifacts: ArtifactStore, record: CellRecord) -> tuple[str | None, bool]:
+def source_text(ws: Workspace, record: CellRecord) -> tuple[str | None, bool]:
     """(the text of a record's cell as kept, whether that is the text that ran). What looks like a secret was taken
     out before it was kept; None where nothing was kept, or it is gone."""
-    kept = next((a for a in record.artifacts if a.kind == "source"), None)
-    if kept is None:
-        return None, False
+    text = records.cell_text(ws.store, record.run, record.seq)
+    if text is None and record.execution_count is None:
+        text = _script(ws, record)
+    return text, text is not None and digest(text) == record.source
+
+
+def _script(ws: Workspace, record: CellRecord) -> str | None:
+    """The text of the script that a block is in, which its session keeps."""
+    kept = records.artifacts(ws.store, kernel_of(ws, runs.get(ws.store, record.run)).id, "source")
     try:
-        text = artifacts.read_bytes(kept.digest).decode("utf-8", "replace")
+        return ws.artifacts.read_bytes(kept[-1].digest).decode("utf-8", "replace") if kept else None
     except (CorruptArtifactError, UnknownNameError):
-        return None, False
-    return text, digest(text) == record.source
+        return None
 
 
 def _when(record: CellRecord) -> tuple[int, str, int]:

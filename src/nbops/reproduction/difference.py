@@ -211,7 +211,7 @@ def _code(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterat
 
 
 def _cell(ws: Workspace, a: CellRecord | None, b: CellRecord | None, side: _Side, notes: list[str]) -> Change:
-    texts = [source_text(ws.artifacts, r)[0] if r is not None else None for r in (a, b)]
+    texts = [source_text(ws, r)[0] if r is not None else None for r in (a, b)]
     here = a if a is not None else b
     name = side.called(here, f"cell [{here.execution_count or ' '}]") if here is not None else ""
     if any(t is None and r is not None for t, r in zip(texts, (a, b), strict=True)):

@@ -138,7 +138,7 @@ def _from_sources(ws: Workspace, run: Run, found: list[CellRecord], known: Mappi
     failing: set[int] = set()
     for record in found:
         count = record.execution_count
-        text, whole = source_text(ws.artifacts, record)
+        text, whole = source_text(ws, record)
         if count is None or text is None:
             raise NotKeptError(f"the code of record {record.seq} of the run {record.run} was not kept")
         if not whole:

@@ -13,20 +13,28 @@ from nbops.store import runs
 from nbops.store.database import Reader, Transaction
 
 
-def add(tx: Transaction, record: CellRecord, *, series: Iterable[Metric] = (), form: Written | None = None) -> str:
+def add(
+    tx: Transaction,
+    record: CellRecord,
+    *,
+    series: Iterable[Metric] = (),
+    form: Written | None = None,
+    cell_text: str | None = None,
+) -> str:
     """Keep a record with its projections; return its digest. `series` are the metric values by step,
     of which the record itself holds the last of each name only; `form` is the record's own, if it is written
-    already."""
+    already; `cell_text` is the cell's text, redacted: the notebook has it beside the record."""
     form = form or written(record)
     key = {"run": record.run, "seq": record.seq}
     tx.write(
-        "INSERT INTO records (run, seq, cell_id, source, digest, body)"
-        " VALUES (:run, :seq, :cell_id, :source, :digest, :body)",
+        "INSERT INTO records (run, seq, cell_id, source, digest, body, cell_text)"
+        " VALUES (:run, :seq, :cell_id, :source, :digest, :body, :cell_text)",
         **key,
         cell_id=record.cell_id,
         source=record.source,
         digest=form.digest,
         body=form.text,
+        cell_text=cell_text,
     )
     runs.set_params(tx, record.run, dict(record.params))
     add_metrics(tx, record.run, record.seq, [*series, *(m for m in record.metrics if m.step is None)])
@@ -99,6 +107,12 @@ def of_run(reader: Reader, run_id: str) -> list[CellRecord]:
     """A run's records, in order."""
     rows = reader.rows("SELECT body FROM records WHERE run = :run ORDER BY seq", run=run_id)
     return [wire.from_json(CellRecord, parse(row["body"])) for row in rows]
+
+
+def cell_text(reader: Reader, run_id: str, seq: int) -> str | None:
+    """The text of a record's cell as it ran, redacted; None where it wasn't kept (a script's block)."""
+    row = reader.row("SELECT cell_text FROM records WHERE run = :run AND seq = :seq", run=run_id, seq=seq)
+    return row["cell_text"] if row else None
 
 
 def get(reader: Reader, run_id: str, seq: int) -> CellRecord | None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbops.core.canonical import dump_encoded
+from nbops.core.canonical import digest, dump_encoded
 from nbops.core.errors import NbopsError
+from nbops.core.redaction import redact_text
 from nbops.core.runs import CellRecord, Run, RunKind, RunStatus
 from nbops.notebook import embedded, files
 from nbops.store import deleted_runs, records, runs
@@ -57,13 +58,16 @@ def rebuild(workspace: Workspace, folder: Path | None = None) -> Rebuilt:
                 if kept != dump_encoded(item.payload["record"]):
                     lost.append(f"{where}: the store has another record of this execution")
                 continue
-            _restore(workspace, path, record)
+            same = digest(item.source) == record.source
+            _restore(workspace, path, record, text=redact_text(item.source) if same else None)
             restored += 1
+            if not same:
+                lost.append(f"{where}: restored without its text, which the notebook has another of now")
             lost += [f"{where}: {what}" for what in _beyond(record)]
     return Rebuilt(notebooks=notebooks, records=restored, already=already, lost=tuple(lost))
 
 
-def _restore(workspace: Workspace, path: Path, record: CellRecord) -> None:
+def _restore(workspace: Workspace, path: Path, record: CellRecord, *, text: str | None) -> None:
     with workspace.store.transaction() as tx:
         if not runs.exists(tx, record.run):
             began = record.started_at or workspace.clock.now()
@@ -80,7 +84,8 @@ def _restore(workspace: Workspace, path: Path, record: CellRecord) -> None:
             )
             runs.save(tx, run)
         # a record's metrics with a step are written from the series, of which it holds the last values
-        records.add(tx, record, series=[metric for metric in record.metrics if metric.step is not None])
+        series = [metric for metric in record.metrics if metric.step is not None]
+        records.add(tx, record, series=series, cell_text=text)
 
 
 def _beyond(record: CellRecord) -> Iterator[str]:
