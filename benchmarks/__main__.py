@@ -29,6 +29,7 @@ NAMES = (
     "degradation_threshold",
     "lineage_walk",
     "pipeline_cached",
+    "run_search",
     "scheduler_tick",
     "warm_kernels",
     "notebook_200_cells",
