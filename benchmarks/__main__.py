@@ -25,6 +25,7 @@ NAMES = (
     "process_start",
     "fingerprint_throughput",
     "kept_content",
+    "memory_above",
     "drift_speed",
     "degradation_threshold",
     "lineage_walk",

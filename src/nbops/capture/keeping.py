@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbops.capture.frames import frame_content
+from nbops.capture.frames import NotKept, keep_frame
 from nbops.core.errors import NbopsError
 from nbops.core.redaction import redact_text, secret_name
 from nbops.core.runs import DataUse, FileUse
@@ -205,17 +205,12 @@ class _Plan:
         if withheld:
             self.notes.append(f"{use.name} is not kept: its column {withheld[0]!r} is in [capture] no_values")
             return
-        content = frame_content(value, digest)
-        if isinstance(content, str):
-            self.notes.append(f"{use.name} is not kept: {content}")
-            return
-        form, held = content
-        why = self._over_quota(len(held))
-        if why is not None:
+        try:
+            form, artifact, size = keep_frame(self.workspace.artifacts, value, digest, self._over_quota)
+        except NotKept as why:
             self.notes.append(f"{use.name} is {why}")
             return
-        artifact = self.workspace.artifacts.put_bytes(held)
-        self._take(Content(digest=digest, artifact=artifact, form=form, size=len(held), stored=len(held), run=self.run))
+        self._take(Content(digest=digest, artifact=artifact, form=form, size=size, stored=size, run=self.run))
 
     def _keep(self, name: str, digest: str, size: int) -> str | None:
         path = self.workspace.root / name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from nbops.core.errors import InputDataError
@@ -12,6 +12,10 @@ from nbops.profiles.profile import Profile
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+PART_CELLS = 1 << 19
+"""Cells of a table in one part: as numbers 4 MB, so that what is made of it stays small whatever the table's size."""
 
 
 class Profiler:
@@ -103,11 +107,18 @@ def profile_table(table: Any) -> Profile:
     table : pandas.DataFrame, pyarrow.Table, pyarrow.RecordBatch or mapping of column name to values
         A DataFrame's index is left out; its NaN count as nulls.
     """
-    import pyarrow as pa
+    if _is_frame(table):
+        return profile_batches(batch for part in parts(table) for batch in _batches(to_table(part)))
+    return profile_batches(_batches(to_table(table)))
 
-    whole = to_table(table)
-    # a table without rows may have no batches, but it has columns
-    return profile_batches(whole.to_batches() or [pa.RecordBatch.from_pylist([], schema=whole.schema)])
+
+def parts(table: Any) -> Iterator[Any]:
+    """The rows of a DataFrame or an Arrow table in order, a part at a time, none of them copied; one without rows is
+    one part."""
+    height, width = table.shape
+    step = max(1, PART_CELLS // max(1, width))
+    for start in range(0, max(1, height), step):
+        yield table.iloc[start : start + step] if _is_frame(table) else table.slice(start, step)
 
 
 def to_table(table: Any) -> pa.Table:
@@ -118,7 +129,7 @@ def to_table(table: Any) -> pa.Table:
         return table
     if isinstance(table, pa.RecordBatch):
         return pa.Table.from_batches([table])
-    if hasattr(table, "columns") and hasattr(table, "items"):  # a DataFrame, of one block a column
+    if _is_frame(table):  # of one block a column
         columns = []
         for name, column in table.items():
             try:
@@ -127,3 +138,14 @@ def to_table(table: Any) -> pa.Table:
                 raise InputDataError(f"column {str(name)!r} mixes types ({error}); give it one type") from error
         return pa.Table.from_arrays([c for _, c in columns], names=[n for n, _ in columns])
     return pa.table(table)
+
+
+def _batches(table: pa.Table) -> list[pa.RecordBatch]:
+    """A table without rows may have no batches, but it has columns."""
+    import pyarrow as pa
+
+    return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+
+
+def _is_frame(table: Any) -> bool:
+    return hasattr(table, "columns") and hasattr(table, "items")

@@ -365,9 +365,12 @@ def _name(digest: str) -> str:
 
 
 def digest_of(path: Path) -> str:
-    """``a1:blake3:<hex>`` of a file's content, streamed."""
+    """``a1:blake3:<hex>`` of a file's content, streamed; a mapped file would count as this process's memory."""
     from blake3 import blake3
 
     hasher = blake3()
-    hasher.update_mmap(path)
+    with path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(min(_CHUNK, os.fstat(file.fileno()).st_size + 1)))
+        while count := file.readinto(buffer):
+            hasher.update(buffer[:count])
     return PREFIX + hasher.hexdigest()

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbops.capture.frames import write_parquet
 from nbops.capture.instruments.fit_log import FitLog, described, remember
 from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Evaluation, Facts, Known, ModelLog
@@ -21,7 +22,6 @@ from nbops.capture.instruments.names import names_of
 from nbops.capture.instruments.tables import (
     frame_of,
     n_bytes,
-    parquet,
     signature_of,
     target_name,
     with_target,
@@ -372,13 +372,13 @@ class ScopeModels:
                 f" [store] keep_under_mb is {self.watch.keep_bytes / 1e6:.0f}"
             )
             return None
-        content = parquet(frame)
-        digest = self.watch.scope.workspace.artifacts.put_bytes(content)
+        with self.watch.scope.workspace.artifacts.writing() as kept:
+            write_parquet(frame, kept.file, index=False)
         self._rows[data] = Artifact(
             name="evaluation.parquet",
             kind="evaluation",
-            digest=digest,
-            size=len(content),
+            digest=kept.digest,
+            size=kept.size,
             media="application/vnd.apache.parquet",
             about={"rows": len(frame), "target": str(frame.columns[-1])},
         )

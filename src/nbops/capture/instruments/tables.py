@@ -1,14 +1,14 @@
-"""What an estimator is given, as a table: column names as scikit-learn has them, types in words, rows as Parquet."""
+"""What an estimator is given, as a table: column names as scikit-learn has them, types in words."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import sys
 from typing import Any
 
 from nbops.core.models import Field, Signature
 from nbops.core.wire import to_json
+from nbops.profiles.profiler import parts
 
 _MOST_COLUMNS = 5000
 _KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "M": "datetime", "O": "string", "U": "string"}
@@ -97,16 +97,6 @@ def with_target(X: Any, y: Any, name: str | None = None) -> Any:
     return frame.assign(**{column.name: column})
 
 
-def parquet(frame: Any) -> bytes:
-    """A frame as the bytes of a Parquet file; the same frame gives the same bytes."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink, compression="zstd")
-    return sink.getvalue()
-
-
 def content_key(values: Any) -> str | None:
     """A digest of the values of a prediction, whatever holds them (array, Series, list); None for other things."""
     import numpy as np
@@ -128,7 +118,8 @@ def signature_of(estimator: Any, X: Any, y: Any) -> dict[str, Any] | None:
     into the notebook: they stay in the model's file."""
     frame = frame_of(X) if not is_sparse(X) else None
     if frame is not None:
-        missing = frame.isna().any().tolist()  # one pass: column by column it takes milliseconds
+        # one pass: column by column it takes milliseconds
+        missing = [any(found) for found in zip(*(part.isna().any() for part in parts(frame)), strict=True)]
         inputs = tuple(
             Field(name=name, type=type_of(column), nullable=nullable)
             for (name, column), nullable in zip(frame.items(), missing, strict=True)
