@@ -123,8 +123,6 @@ class NbopsEngine:
                 detail["checkpoints"] = execution.checkpoints.said
             if status is RunStatus.COMPLETED:
                 folders.remove(folder)
-                if step.resume is not None:
-                    folders.remove(step.resume.folder)
             if execution.kernel:
                 detail["kernel"] = execution.kernel
             try:
