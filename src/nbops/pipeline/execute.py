@@ -226,12 +226,9 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
             f"{where} failed in {failure.where}: {failure.error}; the executed notebook is {step.output}"
             f"{failure.tail()}"
         ) from None
-    except DeadKernelError:
-        step.tell("failed", why="the kernel died")
-        raise ExecutionError(
-            f"{where} failed: its kernel died (killed, out of memory, or a crash in native code);"
-            f" the notebook as far as it came is {step.output}"
-        ) from None
+    except DeadKernelError as dead:
+        step.tell("failed", why=str(dead))
+        raise ExecutionError(f"{where} failed: {dead}; the notebook as far as it came is {step.output}") from None
     except CellTimeoutError:
         late = _too_late(step, time.monotonic() - began)
         step.tell("failed", why=late)
