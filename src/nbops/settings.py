@@ -63,11 +63,12 @@ class CaptureSettings:
 class PipelineSettings:
     """``[pipeline]``. `warm` false: every kernel is started from nothing, instead of forked from a parent that has
     imported the usual libraries. `checkpoints` false: no state is kept between cells; a state of more than
-    `checkpoint_mb` never is."""
+    `checkpoint_mb` never is. After `checkpoint_days` nobody is expected to go on from one (``nbops data gc``)."""
 
     warm: bool = True
     checkpoints: bool = True
     checkpoint_mb: float = 1000.0
+    checkpoint_days: float = 14.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ counts as referred to if its digest stands
 * in other content that is referred to (the detail of a record, an executed notebook, a manifest),
 
 or if it is the content of data whose digest stands there, or the detail of a record that was too small to name it.
-Deleted runs whose time is over go first, for good. What was put less than an hour ago, or since the oldest run that is
+Deleted runs whose time is over go first, for good; the checkpoints that nobody goes on from
+(:mod:`nbops.checkpoints.leftovers`) go too. What was put less than an hour ago, or since the oldest run that is
 still open began, may belong to a writer that isn't done and is left alone.
 """
 
@@ -22,8 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from nbops.catalog.deletion import over
+from nbops.checkpoints.leftovers import leftovers
+from nbops.checkpoints.leftovers import remove as remove_checkpoints
 from nbops.core.canonical import parse
-from nbops.core.data_versions import Garbage, Unreferenced
+from nbops.core.data_versions import Garbage, OldCheckpoints, Unreferenced
 from nbops.core.errors import CorruptArtifactError, RefusedError, StoreError
 from nbops.core.runs import RunStatus
 from nbops.store import data_contents, deleted_runs, mentions, runs
@@ -42,7 +45,8 @@ _NOT_ENTERED = {".ipynb_checkpoints", ".venv", "venv", "node_modules", ".git", "
 
 
 def collect(ws: Workspace, *, remove: bool = False, alone: bool = False) -> Garbage:
-    """What nothing refers to, and the deleted runs whose time is over; with `remove` both are gone afterwards.
+    """What nothing refers to, the deleted runs whose time is over, and old checkpoints; with `remove` all are gone
+    afterwards.
     `alone`: the caller knows that no other store keeps content in the same place.
 
     Raises
@@ -67,9 +71,10 @@ def collect(ws: Workspace, *, remove: bool = False, alone: bool = False) -> Garb
     waited_for = {digest for digest, (_, put) in kept.items() if put >= put_before} - used
     left_alone = _reached(ws, set(kept) - used, waited_for)
     left = {digest: size for digest, (size, _) in kept.items() if digest not in used | left_alone}
-    freed = 0
+    old, freed = leftovers(ws, ws.store) if ws.store.exists() else [], 0
     if remove:
         left, freed = _remove(ws, left, expired, put_before)
+        old = _let_go(ws) if old else []
     return Garbage(
         folder=str(ws.artifacts.root),
         artifacts=tuple(Unreferenced(digest=d, size=s) for d, s in sorted(left.items(), key=lambda i: (-i[1], i[0]))),
@@ -78,7 +83,17 @@ def collect(ws: Workspace, *, remove: bool = False, alone: bool = False) -> Garb
         removed=remove,
         runs=tuple(gone),
         pieces_freed=freed,
+        checkpoints=tuple(old),
     )
+
+
+def _let_go(ws: Workspace) -> list[OldCheckpoints]:
+    """Remove old checkpoints, asked for once more: an attempt that goes on from one opens its run first."""
+    with ws.store.transaction() as tx:
+        old = leftovers(ws, tx)
+        for each in old:
+            remove_checkpoints(ws, each)
+    return old
 
 
 def _remove(ws: Workspace, left: dict[str, int], expired: set[str], put_before: float) -> tuple[dict[str, int], int]:

@@ -27,7 +27,8 @@ class Boundary:
 
     `sources` are digests of the cells before, by place; `saved` the names whose values are kept, `unsaved` those
     whose are not, with the reason. `stream` is the digest of their pickle, `extras` of the rest of the
-    state, `buffers` of what the pickle refers to, each with whether it may be written to."""
+    state, `buffers` of what the pickle refers to, each with whether it may be written to.
+    `python` and `versions`, of the packages imported by then, must be those of the kernel that it is put into."""
 
     cell: int
     execution_count: int
@@ -40,6 +41,7 @@ class Boundary:
     size: int = 0
     seconds: float = 0.0
     python: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
 

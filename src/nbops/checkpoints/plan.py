@@ -29,10 +29,11 @@ _DEFINES = re.compile(r"\b(?:def|class|lambda)\b")
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Go on before the cell at place `cell`; `again` are places of cells to run once more first, {place: names they
-    make}."""
+    make}. `repeated` are the effects outside the notebook that this repeats."""
 
     cell: int
     again: Mapping[int, tuple[str, ...]]
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +79,16 @@ def plan(
         if why:
             whys.append(f"before cell {boundary.cell + 1}: {why}")
             continue
-        repeated = sorted({*again, *range(boundary.cell, failed + 1)})
-        said = tuple(f"cell {place + 1} {effects[place]}" for place in repeated if place in effects)
-        if said and not repeat_effects:
-            return NoPlan(why="cells that would run again have had effects outside the notebook", effects=said)
-        return Plan(cell=boundary.cell, again=again)
+        repeated = told(effects, {*again, *range(boundary.cell, failed + 1)})
+        if repeated and not repeat_effects:
+            return NoPlan(why="cells that would run again have had effects outside the notebook", effects=repeated)
+        return Plan(cell=boundary.cell, again=again, repeated=repeated)
     return NoPlan(why="; ".join(dict.fromkeys(whys)) or "no state was kept before the cell that failed")
+
+
+def told(effects: Mapping[int, str], places: Iterable[int]) -> tuple[str, ...]:
+    """The effects of cells, each as "cell 3 adds to a file"."""
+    return tuple(f"cell {place + 1} {effects[place]}" for place in sorted(places) if place in effects)
 
 
 def effect(source: str) -> str | None:

@@ -70,6 +70,7 @@ def consider(
             size=total,
             seconds=round(time.perf_counter() - began, 3),
             python=sys.version.split()[0],
+            versions=_versions(),
         )
         folders.write(place, boundary)
     except TooLargeError:
@@ -86,6 +87,8 @@ def restore(shell: Any, *, folder: str, cell: int) -> dict[str, Any]:
     boundary = next((b for b in folders.boundaries(place) if b.cell == cell), None)
     if boundary is None:
         return {"restored": False, "why": f"there is no state before cell {cell + 1} in {folder}"}
+    if boundary.python != sys.version.split()[0]:
+        return {"restored": False, "why": f"Python {boundary.python} became {sys.version.split()[0]}"}
     try:
         buffers = [
             found if writable else memoryview(found).toreadonly()
@@ -93,6 +96,10 @@ def restore(shell: Any, *, folder: str, cell: int) -> dict[str, Any]:
         ]
         _Kernel.extras = pickle.loads(folders.content(place, boundary.extras))
         _put_back(_Kernel.extras)  # the path first: the stream names modules that are found on it
+        now = _versions()
+        other = next((n for n, was in boundary.versions.items() if now.get(n, was) != was), None)
+        if other is not None:
+            return {"restored": False, "why": f"{other} {boundary.versions[other]} became {now[other]}"}
         _Kernel.values = load(folders.content(place, boundary.stream), buffers, shell.user_ns)
     except Exception as problem:  # noqa: BLE001  (objects of the user's)
         return {"restored": False, "why": f"{type(problem).__name__}: {problem}"}
@@ -169,6 +176,12 @@ def _extras() -> dict[str, Any]:
     if sklearn := sys.modules.get("sklearn"):
         found["sklearn"] = sklearn.get_config()
     return found
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages that are imported, as they say it themselves."""
+    found = {name: getattr(module, "__dict__", {}).get("__version__") for name, module in list(sys.modules.items())}
+    return {n: v for n, v in found.items() if isinstance(v, str) and "." not in n and n not in sys.stdlib_module_names}
 
 
 def _pandas_options() -> dict[str, Any]:

@@ -38,6 +38,14 @@ def list_(as_json: bool = False) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="How many steps run at once, each in its own process.")
 @click.option("--fail-fast", is_flag=True, help="After a failed step, begin no other.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="last",
+    metavar="[RUN]",
+    help="Go on with a run that didn't come to its end, by default the newest.",
+)
+@click.option("--repeat-effects", is_flag=True, help="With --resume: repeat cells with effects outside the notebook.")
 @json_option
 def run(
     name: str | None,
@@ -47,6 +55,8 @@ def run(
     dry_run: bool,
     jobs: int | None,
     fail_fast: bool,
+    resume: str | None,
+    repeat_effects: bool,
     as_json: bool,
 ) -> None:
     """Execute a pipeline's steps; those with nothing changed are skipped, and it is said."""
@@ -63,6 +73,8 @@ def run(
         progress=None if dry_run else steps(),
         jobs=jobs,
         keep_going=not fail_fast,
+        resume=resume,
+        repeat_effects=repeat_effects,
     )
     if dry_run:
         rows = [[step, how["verdict"], how["why"]] for step, how in done.detail["steps"].items()]

@@ -120,8 +120,17 @@ class Unreferenced:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OldCheckpoints:
+    """The kept states of a notebook's run that nobody goes on from, `why` so; `size` in bytes."""
+
+    run: str
+    size: int
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Garbage:
-    """What nothing refers to below `folder`, and the deleted runs whose time is over. `fresh` counts what may belong to
+    """What nothing refers to below `folder`, the deleted runs whose time is over, and old checkpoints. `fresh` counts what may belong to
     a writer that isn't done and is left alone; `referenced` what is in use; `removed` says whether it is gone now.
     Of large artifacts the pieces that others have too stay: `pieces_freed` are the bytes of those that went."""
 
@@ -132,6 +141,7 @@ class Garbage:
     removed: bool
     runs: tuple[DeletedRun, ...] = ()
     pieces_freed: int = 0
+    checkpoints: tuple[OldCheckpoints, ...] = ()
 
     @property
     def size(self) -> int:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nbops.core.errors import NbopsError
+from nbops.core.errors import NbopsError, RefusedError
 from nbops.core.runs import Run
-from nbops.pipeline.execute import run_notebook
-from nbops.pipeline.progress import Progress
+from nbops.pipeline.checkpointing import NoStateError
+from nbops.pipeline.execute import resume_notebook, run_notebook
+from nbops.pipeline.progress import Progress, StepEvent
+from nbops.pipeline.resuming import from_the_top
 from nbops.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoOn:
+    """Go on with the run `run`, which didn't come to its end, if that leads to the same. `changed`: what is known to be
+    other than it was then; `repeat_effects`: cells may run again that have had effects outside the notebook."""
+
+    run: str
+    changed: str = ""
+    repeat_effects: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +34,7 @@ class Attempt:
     name: str
     notebook: Path
     params: Mapping[str, Any]
-    parent: str
+    parent: str | None = None
     timeout_s: float | None = None
     cell_timeout_s: float | None = None
     inputs_named: Mapping[str, str | list[str]] | None = None
@@ -30,6 +42,7 @@ class Attempt:
     tags: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     kernel: str | None = None
+    go_on: GoOn | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +54,47 @@ class Ended:
     error: str = ""
 
 
-def execute(ws: Workspace, attempt: Attempt, progress: Progress) -> Ended:
+def execute(ws: Workspace, attempt: Attempt, progress: Progress | None) -> Ended:
     """Execute a notebook in this process."""
-    arguments = {name: getattr(attempt, name) for name in attempt.__dataclass_fields__ if name != "notebook"}
     try:
-        return Ended(name=attempt.name, run=run_notebook(ws, attempt.notebook, progress=progress, **arguments))
+        return Ended(name=attempt.name, run=executed(ws, attempt, progress))
+    except RefusedError as error:  # before anything began that would tell
+        if progress is not None:
+            progress(StepEvent(step=attempt.name, state="failed", why=str(error)))
+        return Ended(name=attempt.name, error=f"step {attempt.name!r}: {error}")
     except NbopsError as error:
         return Ended(name=attempt.name, error=str(error))
+
+
+def executed(ws: Workspace, attempt: Attempt, progress: Progress | None) -> Run:
+    """The notebook's run, from where an attempt before this one can be gone on with, else from the top.
+
+    Raises
+    ------
+    RefusedError
+        If that would repeat effects outside the notebook, unasked.
+    NbopsError
+        As :func:`nbops.pipeline.execute.run_notebook`.
+    """
+    arguments = {n: getattr(attempt, n) for n in attempt.__dataclass_fields__ if n not in ("notebook", "go_on")}
+    last = attempt.go_on
+    if last is not None:
+        how = {"changed": last.changed, "repeat_effects": last.repeat_effects, "progress": progress}
+        try:
+            return resume_notebook(ws, last.run, notebook=attempt.notebook, **how, **arguments)
+        except NoStateError as none:
+            more = from_the_top(ws, last.run, none.why, repeat_effects=last.repeat_effects)
+            arguments["detail"] = {**attempt.detail, **more}
+    return run_notebook(ws, attempt.notebook, progress=progress, **arguments)
+
+
+def order(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as JSON has it."""
+    return {**asdict(attempt), "notebook": str(attempt.notebook)}
+
+
+def ordered(order: Mapping[str, Any]) -> Attempt:
+    """The attempt again."""
+    last = order["go_on"]
+    typed = {"notebook": Path(order["notebook"]), "tags": tuple(order["tags"]), "go_on": GoOn(**last) if last else None}
+    return Attempt(**{**order, **typed})

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache as memoized
 from pathlib import Path
@@ -42,10 +42,11 @@ PARTS = {
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """`hit` is the completed run that stands for a new one; None: the step must run. `why` says why. `state` is
-    "cached", "stale" (it has completed, but not with what is there now) or "run"."""
+    "cached", "stale" (it has completed, but not with what is there now) or "run". `parts` are what the key is the digest of."""
 
     key: str
     text: CodeText
+    parts: Mapping[str, Mapping[str, Any]]
     hit: Run | None
     why: str
     state: str = "run"
@@ -61,6 +62,7 @@ def verdict(
     inputs: Mapping[str, Path],
     handovers: Mapping[str, str | list[str]],
     forced: str = "",
+    done: Run | None = None,
 ) -> Verdict:
     """Whether a step must run.
 
@@ -70,6 +72,9 @@ def verdict(
         As the step would get them: checked values, {relative path: file}, {name: digest}.
     forced : str
         Why it must run whatever changed; empty if it need not.
+    done : Run, optional
+        The step's completed run in a pipeline's run that is gone on with: it isn't done again because of what it read
+        outside, nor because it is never cached.
     """
     last = _last(ws, name, notebook)
     read = files.read(notebook)
@@ -77,10 +82,16 @@ def verdict(
     parts, key = parts_and_key(read, text, params=params, inputs=inputs, handovers=handovers)
 
     def must_run(why: str, state: str = "run") -> Verdict:
-        return Verdict(key=key, text=text, hit=None, why=why, state=state)
+        return Verdict(key=key, text=text, parts=parts, hit=None, why=why, state=state)
 
     if forced:
         return must_run(forced)
+    if done is not None:
+        against = _done_no_more(ws, done, parts, spec, inputs)
+        if against:
+            return must_run(against, "stale")
+        why = f"it came to its end in run {done.id[:6]}, which is gone on with"
+        return Verdict(key=key, text=text, parts=parts, hit=done, why=why, state="cached")
     if spec.cache is False:
         return must_run("nbops.toml says cache = false")
     if spec.cache is None and text.outside:
@@ -91,7 +102,7 @@ def verdict(
     against = _too_old(ws, found, spec) or _speaks_against(ws, found, spec, inputs)
     if against:
         return must_run(against, "stale")
-    return Verdict(key=key, text=text, hit=found, why=f"nothing changed since run {found.id[:6]}", state="cached")
+    return Verdict(key=key, text=text, parts=parts, hit=found, why=f"nothing changed since run {found.id[:6]}", state="cached")
 
 
 def stood_on(
@@ -130,6 +141,18 @@ def freshness(text: str, where: str = FILE) -> timedelta:
     if match is None:
         raise SettingsError(f'{where}: cache = {text!r}: write true, false or how long, as "1d", "12h", "30m"')
     return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def _done_no_more(
+    ws: Workspace, done: Run, parts: Mapping[str, Mapping[str, Any]], spec: Step, inputs: Mapping[str, Path]
+) -> str:
+    """Why a run that came to its end has to be done again all the same; empty if it hasn't. (What a step that changes
+    its own inputs began with can't be known.)"""
+    kept = done.detail.get("cache") or {}
+    if "text" not in kept:
+        return "its outputs were not kept"
+    against = changes(kept["parts"], parts, [part for part in PARTS if part != "inputs" or kept["key"] is not None])
+    return against or _speaks_against(ws, done, replace(spec, cache=True), inputs)
 
 
 def _too_old(ws: Workspace, found: Run, spec: Step) -> str:
@@ -271,9 +294,16 @@ def _difference(last: Run, parts: Mapping[str, Mapping[str, Any]]) -> str:
     cache = last.detail.get("cache")
     if not cache:
         return "its last run was not made for the cache"
+    return changes(cache["parts"], parts, PARTS) or "its last run is not whole in the store"
+
+
+def changes(
+    then: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Mapping[str, Any]], asked: Iterable[str]
+) -> str:
+    """In words, which of the parts `asked` for are other than they were; empty if none is."""
     said = []
-    for part, words in PARTS.items():
-        was, now = cache["parts"].get(part, {}), parts[part]
+    for part in asked:
+        words, was, now = PARTS[part], then.get(part, {}), parts[part]
         for key in sorted({*was, *now}):
             if was.get(key) == now.get(key):
                 continue
@@ -286,7 +316,7 @@ def _difference(last: Run, parts: Mapping[str, Mapping[str, Any]]) -> str:
                 how = "is new" if key not in was else "is gone" if key not in now else "changed"
                 said.append(f"{words} {key} {how}")
     more = f" and {len(said) - 3} more changes" if len(said) > 3 else ""
-    return "; ".join(said[:3]) + more if said else "its last run is not whole in the store"
+    return "; ".join(said[:3]) + more
 
 
 def _same(file: Path, digest: str) -> bool:

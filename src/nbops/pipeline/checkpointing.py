@@ -25,17 +25,37 @@ Ask = Callable[[str], Any]
 """Evaluates an expression in the kernel; None if there is no answer."""
 
 
+class NoStateError(ExecutionError):
+    """There is no state from which an attempt can be gone on with; `why` says in short why not."""
+
+    def __init__(self, message: str, why: str) -> None:
+        self.why = why
+        super().__init__(message)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resume:
     """Go on before cell `cell` with the state in `folder`, after `again` ({place: names}) ran once more.
 
-    `cells` are the executed cells of the attempt `attempt`, by place, `counts` their execution counts."""
+    `cells` are the executed cells of the attempt `attempt`, by place; `repeated` are effects outside the notebook that
+    are repeated."""
 
     attempt: str
     folder: Path
     cell: int
     again: Mapping[int, tuple[str, ...]]
     cells: Sequence[Mapping[str, Any]] = field(repr=False)
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        parts = [f"went on at cell {self.cell + 1} of {len(self.cells)} from the checkpoint of run {self.attempt[:6]}"]
+        if self.again:
+            cells = [f"cell {place + 1} ({', '.join(made)})" for place, made in self.again.items()]
+            parts.append(f"{', '.join(cells)} ran again")
+        if self.repeated:
+            parts.append(f"repeated: {', '.join(self.repeated)}")
+        return "; ".join(parts)
 
     @property
     def said(self) -> dict[str, Any]:
@@ -43,6 +63,7 @@ class Resume:
         return {
             "attempt": self.attempt,
             "from_cell": self.cell + 1,
+            "cells": len(self.cells),
             "ran_again": {str(place + 1): list(made) for place, made in self.again.items()},
         }
 
@@ -110,15 +131,13 @@ def restore(ask: Ask, resume: Resume) -> None:
 
     Raises
     ------
-    ExecutionError
+    NoStateError
     """
     answer = ask(_call("restore", folder=str(resume.folder), cell=resume.cell))
     if not isinstance(answer, dict) or not answer["restored"]:
         why = answer["why"] if isinstance(answer, dict) else "the kernel gave no answer"
-        raise ExecutionError(
-            f"the state before cell {resume.cell + 1} of run {resume.attempt} can't be put back: {why};"
-            " run the notebook from its start"
-        )
+        said = f"the state before cell {resume.cell + 1} of run {resume.attempt} can't be put back: {why}"
+        raise NoStateError(f"{said}; run the notebook from its start", said)
 
 
 def settle(ask: Ask) -> None:

@@ -18,7 +18,7 @@ import time
 from typing import IO, Any, Protocol
 
 from nbops.core.runs import RunStatus
-from nbops.pipeline.attempt import Attempt, Ended, execute
+from nbops.pipeline.attempt import Attempt, Ended, execute, order
 from nbops.pipeline.kernel_start import announce
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.pipeline.step_run import close_step
@@ -175,8 +175,7 @@ class _Worker:
         self._rest = b""
 
     def take(self, attempt: Attempt) -> None:
-        order = {**vars(attempt), "notebook": str(attempt.notebook)}
-        self.orders.write(json.dumps(order).encode() + b"\n")
+        self.orders.write(json.dumps(order(attempt)).encode() + b"\n")
         self.orders.flush()
         self.attempt = attempt
 

@@ -105,11 +105,9 @@ class NbopsEngine:
             failure = first_failure(nb)
             status, error = (RunStatus.FAILED, failure.error) if failure else (RunStatus.COMPLETED, None)
         except KeyboardInterrupt:
-            execution.cell_broken()
             status, error = RunStatus.STOPPED, "KeyboardInterrupt: stopped by the user"
             raise
         except Exception as problem:
-            execution.cell_broken()
             error = redact_text(f"{type(problem).__name__}: {_sentence(problem)}")
             raise
         finally:
@@ -117,14 +115,14 @@ class NbopsEngine:
             detail: dict[str, Any] = {}
             if written := step.output or output_path:
                 detail["executed"] = relative(step.workspace, Path(written)) if "://" not in str(written) else written
+            if execution.note and status is RunStatus.COMPLETED:
+                detail["exit"] = execution.note
             if execution.sentence:
                 detail["tracking"] = execution.sentence
             if execution.checkpoints is not None and execution.checkpoints.said:
                 detail["checkpoints"] = execution.checkpoints.said
             if status is RunStatus.COMPLETED:
                 folders.remove(folder)
-                if step.resume is not None:
-                    folders.remove(step.resume.folder)
             if execution.kernel:
                 detail["kernel"] = execution.kernel
             try:

@@ -11,10 +11,10 @@ from nbops.core.errors import ExecutionError, NbopsError
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunStatus
 from nbops.notebook import files, parameters
-from nbops.pipeline.checkpointing import Resume, handed_over
+from nbops.pipeline.checkpointing import NoStateError, Resume, handed_over
 from nbops.pipeline.failures import first_failure
 from nbops.pipeline.progress import Progress
-from nbops.pipeline.resuming import checkpoint_folder, keep_records, next_attempt
+from nbops.pipeline.resuming import checkpoint_folder, keep_records, let_go, next_attempt
 from nbops.pipeline.step_run import SKIPPED, StepContext, close_step, open_step
 from nbops.store import runs
 from nbops.workspace import Workspace
@@ -107,13 +107,15 @@ def run_notebook(
         keep_records(ws, resume, run)
         handed_over(resume, checkpoint_folder(ws, run.id))
     began = time.monotonic()  # the workspace's clock may stand still
-    step.tell("started")
+    step.tell("started", why=str(run.detail["why"]) if "resumed" in run.detail else "")
     try:
         _through_papermill(step, given, kernel)
     except BaseException:
         _closed(ws, run)
         raise
     ended = runs.as_stored(ws.store, run.id)
+    if "resumed" in ended.detail:
+        let_go(ws, ended)
     skipped = str(ended.detail.get(SKIPPED, ""))
     step.tell("skipped" if skipped else "completed", seconds=time.monotonic() - began, why=skipped)
     return ended
@@ -125,8 +127,13 @@ def resume_notebook(
     output: Path | None = None,
     *,
     notebook: Path | None = None,
+    params: Mapping[str, Any] | None = None,
+    changed: str = "",
     repeat_effects: bool = False,
+    name: str | None = None,
     parent: str | None = None,
+    tags: Iterable[str] | None = None,
+    detail: Mapping[str, Any] | None = None,
     **how: Any,
 ) -> Run:
     """Go on with a notebook that failed, was stopped or whose kernel died, as a new attempt: at the last kept state
@@ -138,30 +145,39 @@ def resume_notebook(
         The attempt that didn't come to its end.
     notebook : Path, optional
         Its notebook, to be sure.
+    params : mapping, optional
+        Its parameters, to be sure: if they are others than it had, there is nothing to go on from.
+    changed : str
+        What else is known to be other than it was then; empty if nothing is.
     repeat_effects : bool
         Whether cells may run again that have had effects outside the notebook (network, database, commands, files
         outside the workspace).
-    parent : str, optional
-        The run it belongs to, by default the one of the first attempt.
+    name, parent, tags, detail
+        Of the new run; by default those of the first attempt.
     how
-        `progress`, `timeout_s`, `require_tracking`, `kernel`, `variables`, `warm` of :func:`run_notebook`.
+        What else :func:`run_notebook` takes.
 
     Raises
     ------
     UnknownNameError, NotebookError
+    NoStateError
+        If there is no state to go on from. No cell was executed.
+    RefusedError
+        If cells would be repeated that have had effects outside the notebook. Nothing was executed.
     ExecutionError
-        If it can't be resumed (nothing was executed), or if it failed again.
+        If it isn't a run that can be gone on with, or if it failed again.
     """
-    last = next_attempt(ws, run_id, notebook, repeat_effects=repeat_effects)
+    given = None if params is None else checked_params(notebook, params) if notebook is not None else dict(params)
+    last = next_attempt(ws, run_id, notebook, params=given, changed=changed, repeat_effects=repeat_effects)
     return run_notebook(
         ws,
         last.notebook,
         output,
         params=last.params,
-        name=last.run.name,
+        name=name or last.run.name,
         parent=parent or last.run.parent,
-        tags=last.run.tags,
-        detail={"resumed": last.resume.said},
+        tags=last.run.tags if tags is None else tags,
+        detail={**(detail or {}), "why": last.resume.sentence, "resumed": last.resume.said},
         resume=last.resume,
         **how,
     )
@@ -210,12 +226,9 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
             f"{where} failed in {failure.where}: {failure.error}; the executed notebook is {step.output}"
             f"{failure.tail()}"
         ) from None
-    except DeadKernelError:
-        step.tell("failed", why="the kernel died")
-        raise ExecutionError(
-            f"{where} failed: its kernel died (killed, out of memory, or a crash in native code);"
-            f" the notebook as far as it came is {step.output}"
-        ) from None
+    except DeadKernelError as dead:
+        step.tell("failed", why=str(dead))
+        raise ExecutionError(f"{where} failed: {dead}; the notebook as far as it came is {step.output}") from None
     except CellTimeoutError:
         late = _too_late(step, time.monotonic() - began)
         step.tell("failed", why=late)
@@ -225,6 +238,8 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         raise
     except NbopsError as error:
         step.tell("failed", why=str(error))
+        if isinstance(error, NoStateError):
+            raise NoStateError(f"{where} failed: {error}", error.why) from error
         raise ExecutionError(f"{where} failed: {error}") from error
     except Exception as error:  # papermill's, nbclient's and jupyter_client's: no common root
         sentence = redact_text(f"{type(error).__name__}: {error}")

@@ -7,6 +7,7 @@ Papermill calls a notebook failed when a cell has an error output, except for ``
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from nbops.core.redaction import redact_text
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LIBRARY = ("site-packages", "/lib/python", ".pxi", "<frozen")
 USER_FRAMES = 2
+_CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,20 @@ class CellFailure:
         frames = [f for f in self.traceback[:-1] if _own(f)][-USER_FRAMES:]
         lines = [line for text in (*frames, *self.traceback[-1:]) for line in text.splitlines() if line.strip()]
         return "".join(f"\n    {line}" for line in lines)
+
+
+def kernel_death(code: int | None) -> str:
+    """How a kernel's process ended of itself, from its exit code; negative: the signal's number."""
+    if code is None:
+        return "nothing is known of its end"
+    if code >= 0:
+        return f"it exited with code {code} (os._exit, or a crash in native code)"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        return f"it was killed by signal {-code}"
+    why = " (out of memory, or by somebody)" if name == "SIGKILL" else ""
+    return f"it was killed by {name}{' (a crash in native code)' if name in _CRASHES else why}"
 
 
 def first_failure(nb: Mapping[str, Any]) -> CellFailure | None:

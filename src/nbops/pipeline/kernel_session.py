@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import nbformat
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
@@ -25,6 +25,7 @@ from nbops.core.errors import ExecutionError
 from nbops.core.redaction import redact_text, without_hidden
 from nbops.notebook import files
 from nbops.pipeline import checkpointing
+from nbops.pipeline.failures import kernel_death
 from nbops.pipeline.kernel_start import how_started, ready, ready_kernel
 from nbops.pipeline.output_limit import OutputLimit
 from nbops.pipeline.step_run import StepContext
@@ -54,7 +55,8 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         if step.output is not None:
             nb.metadata.papermill["output_path"] = str(step.output)
         self._cells = [i for i, c in enumerate(nb.cells) if c.cell_type == "code" and c.source.strip()]
-        self._current: Any = None
+        self.note: str | None = None  # how the notebook ended before its last cell, or its kernel with that
+        self._told: dict[str, Any] = {}  # of the cell that runs
         self._began = self._free_at = time.monotonic()
         self._open = self._unsaved = False
         self.output_limit = OutputLimit()
@@ -81,18 +83,16 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         super().notebook_complete(**kwargs)
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
-        self._current = cell
         if self.session is not None:
             # As JupyterLab tells it: which cell this is, and its tags. nbclient sends neither.
             self.session.metadata = {"cellId": cell.get("id"), "tags": list(cell.metadata.get("tags", ()))}
         super().cell_start(cell, cell_index, **kwargs)
         if cell_index in self._cells:
-            self.step.tell(
-                "cell",
-                cell=self._cells.index(cell_index) + 1,
-                cells=len(self._cells),
-                seconds=time.monotonic() - self._began,
-            )
+            self._told = {"cell": self._cells.index(cell_index) + 1, "cells": len(self._cells)}
+            self._tell()
+
+    def _tell(self) -> None:
+        self.step.tell("cell", **self._told, seconds=time.monotonic() - self._began)
 
     def take_over(self, place: int, old: Mapping[str, Any]) -> None:
         """A cell as an earlier attempt executed it."""
@@ -104,17 +104,14 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
             if key in old["metadata"]:
                 cell.metadata[key] = nbformat.from_dict(old["metadata"][key])
 
-    def cell_broken(self) -> None:
-        """The kernel died or was stopped: papermill marks only cells that raised."""
-        if self._current is not None:
-            self.cell_exception(self._current)
-
     def autosave_cell(self, **_: Any) -> None:
         """A message has come: what is in it is saved when it is time."""
         self._unsaved = True
 
-    def save_due(self) -> None:
-        """Save what was too early to be saved: a long cell must not keep those before it from being read."""
+    def goes_on(self) -> None:
+        """A long cell runs: tell for how long, and save what was too early to be saved."""
+        if self._told:
+            self._tell()
         if self._unsaved:
             self.save()
 
@@ -138,8 +135,11 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
-    """Papermill's client; waits for the kernel instead of looking again and again, and shakes hands with it before
-    the first cell."""
+    """Papermill's client; waits for the kernel instead of looking again and again, shakes hands with it before
+    the first cell, and knows how it ended."""
+
+    _exits = False  # the cell has asked the kernel to end: it will in a moment, and is asked nothing more
+    _exit_code: int | None = None
 
     async def async_start_new_kernel_client(self) -> Any:
         """As nbclient's, which waits 0.2 s for silence where one message proves that the kernel is heard."""
@@ -147,7 +147,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         self.kc = self.km.client()
         try:
             self.kc.start_channels(stdin=False, hb=False)
-            await ready(self.km, self.kc, self.startup_timeout)
+            self.nb["metadata"]["language_info"] = await ready(self.km, self.kc, self.startup_timeout)
         except Exception:
             await self._async_cleanup_kernel()
             raise
@@ -163,8 +163,24 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     async def _async_check_alive(self) -> None:
         """Asked every second while a cell runs."""
-        await super()._async_check_alive()
-        self.nb_man.save_due()
+        try:
+            await super()._async_check_alive()
+        except DeadKernelError:
+            self._exit_code = await self.km.provisioner.poll()
+            raise
+        self.nb_man.goes_on()
+
+    async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: Any) -> None:
+        payload = ((exec_reply or {}).get("content") or {}).get("payload") or ()
+        self._exits = any(said.get("source") == "ask_exit" and not said.get("keepkernel") for said in payload)
+        await super()._check_raise_for_error(cell, cell_index, exec_reply)
+
+    def execute(self, **kwargs: Any) -> None:
+        """As papermill's, which asks the kernel once more at the end: a cell may have ended it by then."""
+        self.reset_execution_trackers()
+        with self.setup_kernel(**kwargs):
+            self.papermill_execute_cells()
+            self.set_widgets_metadata()
 
     def papermill_execute_cells(self) -> None:
         """As papermill's, cell by cell; what lies before the place to resume at isn't executed, and between the cells
@@ -191,16 +207,41 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                 execution.save(now=True)  # what is on disk is not older than the state
 
     def _cell(self, execution: Execution, place: int) -> bool:
-        """Execute a cell; did it come to its end?"""
+        """Execute a cell; is there a kernel to go on with?
+
+        Raises
+        ------
+        DeadKernelError, CellTimeoutError
+        ExecutionError
+            If it ended the kernel, and cells are left.
+        """
+        self._exits = False
+        where = f"cell {place + 1} of {len(self.nb.cells)}"
+        left = next((later for later in range(place + 1, len(self.nb.cells)) if self._runs(later)), None)
         try:
             execution.cell_start(self.nb.cells[place], place)
             self.execute_cell(self.nb.cells[place], place)
+            if self._exits and left is not None:
+                raise ExecutionError(
+                    f"{where} ended the kernel (exit() or quit()), and cell {left + 1} was still to run; raise"
+                    " SystemExit, or call nbops.skip(…), to end a notebook early"
+                )
         except CellExecutionError as error:
             execution.cell_exception(self.nb.cells[place], cell_index=place, exception=error)
+            if left is not None:  # papermill, like us, takes SystemExit(0) as an end that was meant
+                execution.note = f"{where} ended the notebook (SystemExit)"
             return False
+        except DeadKernelError:
+            execution.cell_exception(self.nb.cells[place], cell_index=place)
+            raise DeadKernelError(f"its kernel died in {where}: {kernel_death(self._exit_code)}") from None
+        except BaseException:
+            execution.cell_exception(self.nb.cells[place], cell_index=place)
+            raise
         finally:
             execution.cell_complete(self.nb.cells[place], cell_index=place)
-        return True
+        if self._exits:
+            execution.note = f"{where} ended the kernel (exit() or quit()) when every cell was done"
+        return not self._exits
 
     def _resumed(self, execution: Execution, resume: checkpointing.Resume) -> bool:
         """Bring the kernel to where the cells before are done; false if one of them failed this time."""
@@ -224,7 +265,10 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     def _ask(self, expression: str) -> Any:
         """What an expression is in the kernel, asked silently; None if there is no answer."""
         request = self.kc.execute("", silent=True, store_history=False, user_expressions={"nbops": expression})
-        reply = self.wait_for_reply(request)
+        try:
+            reply = self.wait_for_reply(request)
+        except DeadKernelError:
+            raise DeadKernelError(f"its kernel died between two cells: {kernel_death(self._exit_code)}") from None
         return checkpointing.answered(((reply or {}).get("content", {}).get("user_expressions") or {}).get("nbops", {}))
 
     def _untracked(self) -> str | None:

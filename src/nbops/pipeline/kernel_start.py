@@ -71,8 +71,8 @@ def how_started(km: Any) -> str | None:
     return "forked" if getattr(provisioner, "forked", False) else getattr(provisioner, "note", None)
 
 
-async def ready(km: Any, kc: Any, timeout_s: float) -> None:
-    """Wait until the kernel answers, and until what it publishes is heard.
+async def ready(km: Any, kc: Any, timeout_s: float) -> Any:
+    """Wait until the kernel answers, and until what it publishes is heard; what it says of its language.
 
     Raises
     ------
@@ -85,6 +85,7 @@ async def ready(km: Any, kc: Any, timeout_s: float) -> None:
         try:
             message = await kc.shell_channel.get_msg(timeout=LOOK_S)
             if message["msg_type"] == "kernel_info_reply":
+                language = message["content"]["language_info"]
                 break
         except Empty:
             pass
@@ -95,6 +96,6 @@ async def ready(km: Any, kc: Any, timeout_s: float) -> None:
     while time.monotonic() < until:
         with contextlib.suppress(Empty):
             await kc.iopub_channel.get_msg(timeout=RESEND_S)
-            return
+            return language
         kc.kernel_info()  # the subscription came too late for what was published with the first
     raise RuntimeError(f"Kernel published nothing in {timeout_s:g} seconds")

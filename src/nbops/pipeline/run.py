@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nbops.core.errors import RefusedError
+from nbops.core.errors import RefusedError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline import graph
 from nbops.pipeline.dry_run import would
+from nbops.pipeline.earlier import check, earlier, with_params
 from nbops.pipeline.plan import plan
 from nbops.pipeline.progress import Progress
 from nbops.pipeline.state import State
@@ -34,6 +35,8 @@ def run_pipeline(
     jobs: int | None = None,
     parent: str | None = None,
     tags: Iterable[str] = (),
+    resume: str | None = None,
+    repeat_effects: bool = False,
 ) -> Run:
     """Run the steps of a pipeline that nbops.toml names.
 
@@ -57,6 +60,11 @@ def run_pipeline(
         How many steps run at once; by default what nbops.toml says, else one. More than one run in worker processes.
     parent, tags
         Of the pipeline's run.
+    resume : str, optional
+        A run of the pipeline that didn't come to its end ("last": the newest), to go on with: with its parameters (but
+        for those in `params`), without the steps that completed in it, and in the middle of the one that didn't.
+    repeat_effects : bool
+        Whether this may run cells again that have had effects outside the notebook.
 
     Returns
     -------
@@ -68,14 +76,23 @@ def run_pipeline(
     SettingsError, UnknownNameError, NotebookError, ParameterError, InputDataError
         Before anything is executed or recorded.
     RefusedError
-        If a pipeline that is running makes one of the outputs of this one; nothing is executed or recorded.
+        If a pipeline that is running makes one of the outputs of this one, or to resume would repeat effects outside
+        the notebooks; nothing is executed or recorded.
     ExecutionError
         If a step failed. Those that need it were not run; the pipeline's run is FAILED.
     KeyboardInterrupt
         After the running steps were stopped; the pipeline's run is STOPPED.
     """
+    before = None
+    if resume is not None:
+        if force or from_step:
+            raise UsageError("what is gone on with isn't begun anew: leave out force and from_step, or resume")
+        before = earlier(ws, resume, name, repeat_effects=repeat_effects)
+        name, params = before.run.name, with_params(before, params or {})
     name, pipeline = graph.chosen(ws.settings, name)
     made = plan(ws, name, pipeline, params or {}, from_step)
+    if before is not None:
+        check(ws, before, {step: planned.notebook for step, planned in made.steps.items()})
     outputs = sorted({o for planned in made.steps.values() if not planned.left for o in planned.spec.outputs})
     run = Run(
         id=new_id(),
@@ -87,9 +104,17 @@ def run_pipeline(
         parent=parent,
         owner=None if dry_run else this_process(),
         tags=tuple(tags),
-        detail={"outputs": outputs},
+        detail={"outputs": outputs, **({"resumed": {"attempt": before.run.id}} if before is not None else {})},
     )
-    state = State(ws=ws, plan=made, run=run, progress=progress, forced="asked to run" * force, keep_going=keep_going)
+    state = State(
+        ws=ws,
+        plan=made,
+        run=run,
+        progress=progress,
+        forced="asked to run" * force,
+        keep_going=keep_going,
+        earlier=before,
+    )
     if dry_run:
         return would(state)
     with ws.store.transaction() as tx:

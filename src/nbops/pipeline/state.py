@@ -17,6 +17,7 @@ from nbops.core.ids import new_id
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline import cache
+from nbops.pipeline.earlier import Earlier
 from nbops.pipeline.given import Given
 from nbops.pipeline.plan import Instance, Plan, Planned, input_files
 from nbops.pipeline.progress import Progress, StepEvent
@@ -32,7 +33,8 @@ LEFT = "it lies before the step asked for"
 @dataclass(kw_only=True)
 class State:
     """`steps` are those that are over: {step: {"status", "why", "run" …}}, as the pipeline's run keeps it. `given` is
-    what each of them hands on, `parts` how each execution of those that aren't over has ended."""
+    what each of them hands on, `parts` how each execution of those that aren't over has ended; `earlier` the run that
+    this one goes on with."""
 
     ws: Workspace
     plan: Plan
@@ -40,6 +42,7 @@ class State:
     progress: Progress | None
     forced: str
     keep_going: bool
+    earlier: Earlier | None = None
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     given: dict[str, Given] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -88,6 +91,7 @@ class State:
             inputs=self.inputs(one, before),
             handovers=before.digests,
             forced=self.forced or why,
+            done=self.earlier.done.get(one.name) if self.earlier is not None else None,
         )
 
     def take_as_is(self, step: str, planned: Planned) -> None:

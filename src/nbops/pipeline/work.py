@@ -13,6 +13,7 @@ from nbops.notebook import files, parameters
 from nbops.pipeline import cache
 from nbops.pipeline.attempt import Attempt, Ended
 from nbops.pipeline.crew import Crew, crew
+from nbops.pipeline.earlier import go_on
 from nbops.pipeline.given import Given
 from nbops.pipeline.handover import handed_on
 from nbops.pipeline.plan import Instance, Planned, unfolded
@@ -89,6 +90,7 @@ class _Job:
     began: float = 0.0
     usual_s: float = 0.0
     verdict: cache.Verdict | None = None
+    last: str | None = None  # the run of the try before this one
 
 
 class _Work:
@@ -188,6 +190,7 @@ class _Work:
             if job.verdict.hit is not None:
                 self.state.cached(one, job.verdict, job.verdict.hit)
                 return
+        before = self.state.earlier if one.step in self.state.plan.steps else None
         job.tries += 1
         job.usual_s = _usual(self.state, one)
         job.began = time.monotonic()
@@ -204,8 +207,10 @@ class _Work:
                 detail={
                     "why": job.verdict.why,
                     "step": one.step,
+                    "cache": {"key": None, "parts": job.verdict.parts},
                     **({"attempt": job.tries} if one.spec.retries else {}),
                 },
+                go_on=go_on(self.state.ws, one.name, job.verdict, before, job.last),
             )
         )
 
@@ -216,6 +221,7 @@ class _Work:
             if job.tries <= one.spec.retries and not self._no_more:
                 wait = one.spec.retry_wait_s * 2 ** (job.tries - 1)
                 job.not_before = time.monotonic() + wait
+                job.last, job.verdict = self._newest(one.name), None
                 again = f"attempt {job.tries + 1} of {one.spec.retries + 1} in {wait:g} s"
                 state.tell(one.name, "retrying", why=again)
                 self.queue.append(job)
@@ -224,7 +230,7 @@ class _Work:
                 state.failed(one, ended.error)
             return
         assert job.verdict is not None
-        seconds, why = time.monotonic() - job.began, job.verdict.why
+        seconds, why = time.monotonic() - job.began, str(ended.run.detail.get("why", job.verdict.why))
         if ended.run.status == RunStatus.SKIPPED:
             why = str(ended.run.detail[SKIPPED])
             state.tell(one.name, "skipped", seconds=seconds, why=why)
@@ -240,6 +246,11 @@ class _Work:
         state.tell(one.name, "completed", seconds=seconds)
         state.ended(one, {"status": "COMPLETED", "run": ended.run.id, "why": why}, ended.run)
 
+    def _newest(self, name: str) -> str | None:
+        """The run of the try that has just failed, if it came so far."""
+        found = runs.listed(self.state.ws.store, kinds=[RunKind.STEP], parent=self.state.run.id, name=name, limit=1)
+        return found[0].id if found else None
+
     def _keep_outputs(self, job: _Job, verdict: cache.Verdict, run: Run) -> None:
         one, ws = job.instance, self.state.ws
         outputs = kept_outputs(ws, one.name, one.spec, handed_on(ws.store, run))
@@ -253,6 +264,7 @@ class _Work:
         """News from the notebook itself."""
         job = self.under_way.get(event.step)
         if job is not None and job.verdict is not None:
-            event = replace(event, why=job.verdict.why if event.state == "started" else event.why, usual_s=job.usual_s)
+            why = event.why or job.verdict.why if event.state == "started" else event.why
+            event = replace(event, why=why, usual_s=job.usual_s)
         if event.state not in ("completed", "skipped") and self.state.progress is not None:
             self.state.progress(event)  # these are told when its outputs are kept too

@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from nbops.pipeline.attempt import Attempt, execute
+from nbops.pipeline.attempt import execute, ordered
 from nbops.pipeline.progress import StepEvent
 from nbops.workspace import open_workspace
 
@@ -49,7 +49,7 @@ def main() -> None:
     try:
         while (line := orders.get()) is not None:
             order = json.loads(line)
-            attempt = Attempt(**{**order, "notebook": Path(order["notebook"]), "tags": tuple(order["tags"])})
+            attempt = ordered(order)
             working.set()
             ended = execute(ws, attempt, progress)
             working.clear()

@@ -113,12 +113,17 @@ def difference(found: DataDifference) -> str:
 def garbage(found: Garbage) -> str:
     """What nothing refers to."""
     young = f"; {found.fresh:,} more may belong to a writer that isn't done" if found.fresh else ""
-    if not found.artifacts and not found.runs:
+    if not found.artifacts and not found.runs and not found.checkpoints:
         return f"nothing to remove: {found.referenced:,} artifacts are referred to{young}"
     lines = [f"deleted on {r.deleted_at:%Y-%m-%d}  run {r.id[:8]} {r.kind} {r.name}" for r in found.runs[:_MOST_LINES]]
     if found.runs:
         gone = "removed for good" if found.removed else "their time is over:"
         lines.append(f"{gone} {len(found.runs):,} deleted run{'s' * (len(found.runs) != 1)}")
+    lines += [f"{_bytes(c.size):>10}  checkpoints of run {c.run[:8]}: {c.why}" for c in found.checkpoints[:_MOST_LINES]]
+    if found.checkpoints:
+        gone = "removed" if found.removed else "nobody goes on from"
+        many = f"{len(found.checkpoints):,} run{'s' * (len(found.checkpoints) != 1)}"
+        lines.append(f"{gone} the checkpoints of {many}, {_bytes(sum(c.size for c in found.checkpoints))}")
     lines += [f"{_bytes(a.size):>10}  {a.digest}" for a in found.artifacts[:_MOST_LINES]]
     if len(found.artifacts) > _MOST_LINES:
         lines.append(f"… {len(found.artifacts) - _MOST_LINES:,} more (--json has all)")

@@ -9,7 +9,7 @@ from typing import Any
 from nbops.core.runs import CellRecord, Metric, Run
 
 _WIDE = 200  # characters of a value where a run is shown in full
-_DETAILS = ("executed", "deployment", "model", "version", "period", "files", "rows", "rejected", "why")
+_DETAILS = ("executed", "deployment", "model", "version", "period", "files", "rows", "rejected", "why", "exit")
 """What of a run's detail people look for: a step's executed notebook, what was scored by what, why it was cached."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbops.core.errors import UnknownNameError, UsageError
-from nbops.core.runs import Run, RunKind, RunStatus
+from nbops.core.runs import Run, RunKind
 from nbops.pipeline.description import described
 from nbops.pipeline.processes import words_of
 from nbops.pipeline.run import run_pipeline
@@ -88,11 +88,12 @@ class Resume(Handler):
     needs = {"POST": WRITE}  # noqa: RUF012
 
     async def post(self, run_id: str) -> None:
+        asked = self.body(repeat_effects=bool)
+
         def told(ws: Workspace) -> dict[str, Any]:
             run = _pipeline_run(ws, run_id)
-            if not run.status.ended and run.status is not RunStatus.LOST:
-                raise UsageError(f"run {run.id} is still running")
-            words = ["pipeline", "run", run.name, *words_of(runs.params(ws.store, run.id))]
+            words = ["pipeline", "run", run.name, "--resume", run.id]
+            words += ["--repeat-effects"] if asked["repeat_effects"] else []
             return {"run": self.context.processes.started_run(ws, RunKind.PIPELINE, *words)}
 
         await self.answer(told, status=202)
