@@ -129,7 +129,7 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
                 output[key] = without_hidden(value)
         if self.step.output is not None:
             self.step.output.parent.mkdir(parents=True, exist_ok=True)
-            files.write(self.step.output, self.nb)
+            files.write(self.step.output, self.nb, durable=self.step.workspace.artifacts.durable)  # as its records are
         else:
             super().save(**kwargs)
         ended = time.monotonic()
