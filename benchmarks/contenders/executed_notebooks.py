@@ -65,20 +65,25 @@ def imported(who: str) -> None:
     assert nbclient
     assert papermill
     if who.startswith("nbops"):
+        import nbops.pipeline.execute
         import nbops.pipeline.kernel_session
 
+        assert nbops.pipeline.execute
         assert nbops.pipeline.kernel_session
 
 
-def parent() -> None:
-    """Start the zygote that this process's kernels come from."""
+def parent(path: Path | None = None) -> None:
+    """Start the zygote that this process's kernels come from, with what this notebook needs (None: all it may)."""
     from jupyter_client import KernelManager
 
     from nbops.kernels.parents import parent_for, shared
+    from nbops.pipeline.kernel_start import packages_of
+    from nbops.workspace import open_workspace
 
     python = KernelManager(kernel_name="python3").format_kernel_cmd()[0]
     environment = {**os.environ, "NBOPS_ZYGOTES": ""}
-    parent_for([python], environment, start=True)
+    packages = None if path is None else packages_of(open_workspace(path.parent), path)
+    parent_for([python], environment, start=True, packages=packages)
     os.environ.update(shared())
 
 
@@ -94,12 +99,12 @@ def many(who: str, count: int) -> float:
     """`count` notebooks of one cell by two workers."""
     paths = [notebook(Path(f"n{i}.ipynb").absolute(), [f"x = {i}\nx * 2"]) for i in range(count)]
     if who == "nbops":
-        parent()
+        parent(paths[0])
     context = multiprocessing.get_context("spawn")
     work, ready, go = context.Queue(), context.Semaphore(0), context.Event()
     if who == "nbops+start":  # the workers find their parent when it is there: counted below
         go_started = time.perf_counter()
-        parent()
+        parent(paths[0])
         start = time.perf_counter() - go_started
     else:
         start = 0.0
@@ -128,7 +133,7 @@ def one(who: str, count: int) -> float:
     path = notebook(Path("n.ipynb").absolute(), [f"x{i} = {i}\nx{i} + 1" for i in range(count)])
     imported(who)
     if who == "nbops":
-        parent()
+        parent(path)
     began = time.perf_counter()
     execute(who, path)
     seconds = time.perf_counter() - began

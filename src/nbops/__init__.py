@@ -77,8 +77,17 @@ def import_for_tracking() -> None:
     """Import what the first tracked cell would: for a process that kernels are forked from."""
     from importlib import import_module
 
-    for name in ("capture.identity", "capture.session", "ipython.cards", "ipython.extension", "workspace"):
+    for name in (
+        "capture.identity",
+        "capture.session",
+        "checkpoints.baseline",
+        "ipython.cards",
+        "ipython.extension",
+        "lineage.ledger",
+        "workspace",
+    ):
         import_module(f"nbops.{name}")
+    import_module("blake3")
 
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 import os
 import select
 import signal
@@ -17,7 +18,8 @@ from jupyter_client import AsyncKernelManager
 
 from nbops.kernels import parents
 from nbops.kernels.provisioner import ForkProvisioner
-from nbops.pipeline.kernel_start import ready, ready_kernel
+from nbops.pipeline.kernel_start import packages_of, ready, ready_kernel
+from nbops.workspace import open_workspace
 
 
 def text(outputs: list[Any]) -> str:
@@ -108,6 +110,87 @@ def test_what_a_notebook_leaves_open_is_closed_at_the_end_of_its_kernel(execute,
         "last = Last(); last.me = last",
     )
     assert [(tmp_path / name).read_text() for name in ("exit", "unflushed", "del")] == ["said", "kept", "gone"]
+
+
+def test_a_parent_imports_what_the_notebooks_it_has_met_import(execute, tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    (site / "matplotlib").mkdir(parents=True)
+    (site / "matplotlib" / "__init__.py").write_text("raise RuntimeError('not today')")
+    monkeypatch.setenv("PYTHONPATH", str(site))  # and so a parent of its own
+    before = set(parents._Process.parents)
+
+    def libraries() -> list[bool]:
+        (parent,) = [p for key, p in parents._Process.parents.items() if key not in before]
+        assert parent.process is not None
+        maps = Path(f"/proc/{parent.process.pid}/maps").read_text()
+        return [f"/{package}/" in maps for package in ("numpy", "pandas", "sklearn")]
+
+    def kernel(code: str, *more: str, **how: Any) -> Any:
+        done, out = execute(code, *more, **how)
+        assert done.detail["kernel"] == "forked"
+        return text(out[-1])
+
+    assert kernel("import sys; print('numpy' in sys.modules)") == "False\n"
+    assert libraries() == [False, False, False]
+    (tmp_path / "beside.py").write_text("import numpy")
+    assert kernel("import beside, sys\nprint('numpy' in sys.modules, beside.numpy.sum([1, 2]))") == "True 3\n"
+    assert libraries() == [True, False, False]
+    assert kernel("import numpy, pandas; print(pandas.core.frame.np is numpy)") == "True\n"
+    assert libraries() == [True, True, False]
+    assert kernel("import sys; print('numpy' in sys.modules)") == "False\n"
+    # one that can't be imported is the notebook's trouble, not the parent's
+    said = kernel("try: import matplotlib\nexcept RuntimeError as error: print(error)")
+    assert said == "not today\n"
+    assert kernel("import sys; print('matplotlib' in sys.modules)") == "False\n"
+
+
+def test_which_packages_a_notebook_needs(tmp_path):
+    def needed(*cells: str) -> list[str] | None:
+        body = [{"cell_type": "code", "source": s, "metadata": {}, "outputs": []} for s in cells]
+        notebook = tmp_path / "n.ipynb"
+        notebook.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": body}))
+        return packages_of(open_workspace(tmp_path, environ={}), notebook)
+
+    (tmp_path / "nbops.toml").touch()
+    (tmp_path / "rules.py").write_text("def f():\n    from sklearn.linear_model import Ridge\n")
+    assert needed("x = 1") == []
+    assert needed("import os, json\nimport pandas as pd", "from rules import f") == ["pandas", "sklearn"]
+    assert needed("%matplotlib inline\n__import__('numpy')") == ["matplotlib", "numpy"]
+    assert needed("import seaborn") is None  # it may import any of them
+    assert needed("import pandas", "%load_ext nbops") is None
+    assert packages_of(open_workspace(tmp_path, environ={}), tmp_path / "none.ipynb") is None
+
+
+def test_a_kernel_that_is_still_answering_that_it_ends_comes_to_its_end():
+    # what waits in the queue of the thread that sends outputs is lost if that is stopped now: ipykernel waits on
+    slow = """
+import sys, threading, time
+sending = sys.stdout.pub_thread
+def late(f, schedule=sending.schedule, thread=sending.thread, me=threading.current_thread, sleep=time.sleep):
+    if me().name == "Control":
+        sleep(0.3)
+        if not thread.is_alive():
+            return
+    schedule(f)
+sending.schedule = late
+"""
+
+    async def trial() -> int | None:
+        km = AsyncKernelManager(kernel_name="python3")
+        with ready_kernel(km, warm=True, packages=[]):
+            await km.start_kernel(env=dict(os.environ))
+            kc = km.client()
+            kc.start_channels(stdin=False, hb=False)
+            await ready(km, kc, 60)
+            await kc._async_recv_reply(kc.execute(slow), timeout=60)
+            assert isinstance(km.provisioner, ForkProvisioner)
+            assert km.provisioner.forked
+            process = km.provisioner.process
+            kc.stop_channels()
+            await km.shutdown_kernel()
+        return process.returncode
+
+    assert asyncio.run(trial()) == 0  # not killed
 
 
 async def said(kc: Any, code: str) -> Any:

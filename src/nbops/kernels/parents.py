@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -80,8 +80,15 @@ def key_of(interpreter: Sequence[str], environment: Mapping[str, str]) -> str:
     return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def parent_for(interpreter: Sequence[str], environment: Mapping[str, str], *, start: bool) -> Parent | None:
-    """The zygote for a kernel; None if there is none yet and `start` is false.
+def parent_for(
+    interpreter: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    start: bool,
+    packages: Iterable[str] | None = None,
+) -> Parent | None:
+    """The zygote for a kernel; None if there is none yet and `start` is false. One that is started here has imported
+    `packages` (None: all it may) when it is ready.
 
     Raises
     ------
@@ -99,13 +106,15 @@ def parent_for(interpreter: Sequence[str], environment: Mapping[str, str], *, st
         if known is None or not known.alive:
             if not start:
                 return None
-            known = _launched(key, interpreter, _lasting(environment))
+            known = _launched(key, interpreter, _lasting(environment), packages)
         if known.stderr is not None:
             known = _Process.parents[key] = _awaited(known)
         return known
 
 
-def announce(interpreter: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+def announce(
+    interpreter: Sequence[str], environment: Mapping[str, str], packages: Iterable[str] | None = None
+) -> dict[str, str]:
     """Start a zygote and don't wait for it: for worker processes that are started now and get this environment
     variable. Empty where there can be none."""
     if not possible():
@@ -114,7 +123,7 @@ def announce(interpreter: Sequence[str], environment: Mapping[str, str]) -> dict
         _own()
         key = key_of(interpreter, environment)
         if key not in _Process.parents or not _Process.parents[key].alive:
-            _launched(key, interpreter, _lasting(environment))
+            _launched(key, interpreter, _lasting(environment), packages)
     return shared()
 
 
@@ -167,7 +176,9 @@ def _lasting(environment: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in environment.items() if not k.startswith(OWN) and k not in PASSING}
 
 
-def _launched(key: str, interpreter: Sequence[str], environment: Mapping[str, str]) -> Parent:
+def _launched(
+    key: str, interpreter: Sequence[str], environment: Mapping[str, str], packages: Iterable[str] | None
+) -> Parent:
     if sum(p.alive for p in _Process.parents.values()) >= MOST:
         raise NoZygote(f"{MOST} parents for other environments are running already")
     try:
@@ -175,10 +186,11 @@ def _launched(key: str, interpreter: Sequence[str], environment: Mapping[str, st
             _Process.folder = private_folder()
             atexit.register(stop)
         path = str(Path(_Process.folder) / key[:12])
+        wanted = [] if packages is None else [json.dumps(sorted(packages))]
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed when it is known how the start went)
         try:
             process = subprocess.Popen(
-                [*interpreter, "-m", "nbops.kernels.zygote", path, str(os.getpid())],
+                [*interpreter, "-m", "nbops.kernels.zygote", path, str(os.getpid()), *wanted],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

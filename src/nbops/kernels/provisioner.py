@@ -21,9 +21,9 @@ from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-from traitlets import Bool
+from traitlets import Bool, List, Unicode
 
-from nbops.kernels.parents import NoZygote, Parent, parent_for
+from nbops.kernels.parents import START_S, NoZygote, Parent, parent_for
 
 LAUNCHERS = ("ipykernel_launcher", "ipykernel")
 BOUND_S = 30.0
@@ -78,10 +78,12 @@ class ForkedKernel:
 
 
 class ForkProvisioner(LocalProvisioner):
-    """`fork` false: always cold. `start` false: forked only if there is a zygote already."""
+    """`fork` false: always cold. `start` false: forked only if there is a zygote already. `packages`: those that the
+    notebook is known to import; None: not known."""
 
     fork = Bool(True, config=True)
     start = Bool(True, config=True)
+    packages = List(Unicode(), default_value=None, allow_none=True, config=True)
     note: str | None = None
     forked = False
 
@@ -106,13 +108,13 @@ class ForkProvisioner(LocalProvisioner):
         interpreter, arguments = _parted(cmd)
         environment: Mapping[str, str] = kwargs.get("env") or os.environ
         parent = await asyncio.get_running_loop().run_in_executor(
-            None, lambda: parent_for(interpreter, environment, start=self.start)
+            None, lambda: parent_for(interpreter, environment, start=self.start, packages=self.packages)
         )
         if parent is None:
             return None
         folder = str(kwargs.get("cwd") or Path.cwd())
         told = {**environment, "JPY_PARENT_PID": str(os.getpid())}  # as a kernel started by command has it
-        request = {"arguments": arguments, "environment": told, "folder": folder}
+        request = {"arguments": arguments, "environment": told, "folder": folder, "packages": self.packages}
         try:
             return await _asked(parent, request, kwargs.get("stdout"), kwargs.get("stderr"))
         except (OSError, ValueError) as error:
@@ -155,11 +157,11 @@ async def _asked(parent: Parent, request: Mapping[str, Any], stdout: Any, stderr
             if sent < len(data):  # an empty rest would be sent too, to a parent that may have refused and gone by now
                 connection.sendall(data[sent:])
         connection.setblocking(False)
-        first = await _next(connection)
+        first = await _next(connection, START_S)  # it may have to import what the notebook needs
         if "pid" not in first:
             raise NoZygote(first.get("refused") or "its parent ended")
         kernel = ForkedKernel(first["pid"], connection)
-        second = await _next(connection)
+        second = await _next(connection, BOUND_S)
         if "bound" not in second:
             kernel.kill()
             raise NoZygote(f"the forked kernel ended while it started (exit {second.get('exit')})")
@@ -177,9 +179,9 @@ def _descriptor(stream: Any, inherited: int, nothing: Any) -> int:
     return int(stream if isinstance(stream, int) else stream.fileno())
 
 
-async def _next(connection: socket.socket) -> dict[str, Any]:
-    if not await _readable(connection.fileno(), BOUND_S):
-        raise TimeoutError(f"nothing was heard for {BOUND_S:g} s")
+async def _next(connection: socket.socket, timeout_s: float) -> dict[str, Any]:
+    if not await _readable(connection.fileno(), timeout_s):
+        raise TimeoutError(f"nothing was heard for {timeout_s:g} s")
     return _line(connection)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import builtins
 import contextlib
 import copy
+import importlib
+import itertools
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -18,19 +20,38 @@ from typing import Any
 
 
 class Shelf(MetaPathFinder):
-    """The modules on the shelf, and `needs`: {package: packages that it imported}."""
+    """The modules on the shelf, and `needs`: {package: packages that it imported}. What is imported when the shelf is
+    made is a kernel's own, and never on it."""
 
-    def __init__(self, modules: Mapping[str, ModuleType], needs: Mapping[str, Iterable[str]]) -> None:
-        self.modules = dict(modules)
+    def __init__(self) -> None:
+        self.modules: dict[str, ModuleType] = {}
         self.returning: dict[str, ModuleType] = {}
-        packages = {top(name) for name in modules}  # an edge through the standard library leads everywhere
-        self.needs = {name: packages.intersection(needs.get(name, ())) for name in packages}
+        self.needs: dict[str, set[str]] = {}
+        self._own = sys.stdlib_module_names | {top(name) for name in sys.modules}
+        self._asked: set[str] = set()
+        self._noted: dict[str, set[str]] = {}
 
-    def put(self) -> None:
-        """Take the modules out of ``sys.modules``; whoever imports one of them gets it back."""
+    def stock(self, names: Iterable[str]) -> bool:
+        """Import modules and put them on the shelf, out of ``sys.modules``: whoever imports one of them gets it back.
+        What can't be imported isn't there. False if all of them were asked for before."""
+        new = [name for name in names if name not in self._asked]
+        if not new:
+            return False
+        self._asked.update(new)
+        sys.modules.update(self.modules)
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        with noted_imports(self._noted):
+            for name in new:
+                with contextlib.suppress(Exception):  # the notebook that imports it will see why
+                    importlib.import_module(name)
+        self.modules = {name: module for name, module in sys.modules.items() if top(name) not in self._own}
+        packages = {top(name) for name in self.modules}  # an edge through the standard library leads everywhere
+        self.needs = {name: packages.intersection(self._noted.get(name, ())) for name in packages}
         for name in self.modules:
-            sys.modules.pop(name, None)
+            del sys.modules[name]
         sys.meta_path.insert(0, self)
+        return True
 
     def find_spec(
         self,
@@ -108,13 +129,14 @@ def noted_imports(needs: dict[str, set[str]]) -> Iterator[None]:
         level = kwargs.get("level", args[3] if len(args) > 3 else 0)
         if not level:
             needs.setdefault(importer, set()).add(top(name))
-        before = set(sys.modules)
+        before = len(sys.modules)
         executing.append(importer if level else top(name))
         try:
             return original(name, *args, **kwargs)
         finally:
             executing.pop()
-            needs.setdefault(importer, set()).update(top(n) for n in set(sys.modules) - before)
+            if (more := len(sys.modules) - before) > 0:  # of 20,000 imports, few bring a module: the last of them all
+                needs.setdefault(importer, set()).update(map(top, itertools.islice(reversed(sys.modules), more)))
 
     builtins.__import__ = noting
     try:

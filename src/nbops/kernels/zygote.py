@@ -1,8 +1,9 @@
-"""The parent that ready kernels are forked from: ``python -m nbops.kernels.zygote SOCKET``.
+"""The parent that ready kernels are forked from: ``python -m nbops.kernels.zygote SOCKET OWNER [PACKAGES]``.
 
 Contract:
 
-* it imports, and never computes: a parent that had fitted one model hung its children in OpenMP;
+* it imports, and never computes: a parent that had fitted one model hung its children in OpenMP. Besides a kernel's own
+  modules it imports what the notebooks do: of the packages that are allowed, those that their code names;
 * it holds no event loop, no network socket, no store connection, no GPU context. That is looked up in
   ``/proc/self`` before each fork; one thing too many, and it refuses, so that the kernel is started cold;
 * it lives as long as its owner: the end of standard input is its end, and the system kills its children with it;
@@ -36,7 +37,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from nbops import __version__
-from nbops.kernels.shelf import Shelf, noted_imports, top
+from nbops.kernels.shelf import Shelf, top
 
 ALLOWED = (
     "numpy",
@@ -56,14 +57,17 @@ ALLOWED = (
     "matplotlib",
     "matplotlib.pyplot",
 )
-"""What is imported besides the kernel's own modules: each was seen to leave no thread, file or socket behind."""
+"""What may be imported besides the kernel's own modules: each was seen to leave no thread, file or socket behind."""
+PACKAGES = frozenset(map(top, ALLOWED))
 KERNEL = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
     "ipykernel.debugger",
     "IPython.core.completerlib",
+    "IPython.core.debugger",
     "IPython.core.logger",
     "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
     "psutil",
     "resource",
     "sqlite3",
@@ -80,10 +84,12 @@ _PR_SET_PDEATHSIG = 1
 class Zygote:
     """Forks on request until its owner is gone. :meth:`serve` returns in a child, with what the child is to be."""
 
-    def __init__(self, listener: socket.socket, owner: int) -> None:
+    def __init__(self, listener: socket.socket, owner: int, packages: Iterable[str] | None) -> None:
         self.owner = owner
         self.listener = listener
-        self.idle = idle_blas_threads()
+        self.shelf = Shelf()
+        self.idle = 0
+        self._stock(packages)
         self.kernels: dict[int, tuple[int, socket.socket]] = {}  # {pidfd: (pid, connection)}
 
     def serve(self) -> tuple[dict[str, Any], list[int], socket.socket] | None:
@@ -113,6 +119,7 @@ class Zygote:
         streams: list[int] = []
         try:
             request, streams = receive(connection)
+            self._stock(request.get("packages"))
             refused = self._unfit([connection.fileno(), *streams])
             if refused:
                 say(connection, refused=refused)
@@ -130,6 +137,14 @@ class Zygote:
         for stream in streams:
             os.close(stream)
         return None
+
+    def _stock(self, packages: Iterable[str] | None) -> None:
+        """Have the modules of these packages (None: of all that are allowed) on the shelf."""
+        wanted = PACKAGES if packages is None else PACKAGES.intersection(packages)
+        if wanted and self.shelf.stock(["threadpoolctl", *(name for name in ALLOWED if top(name) in wanted)]):
+            self.idle = idle_blas_threads(self.shelf)
+        gc.collect()
+        gc.freeze()  # what is collected later needn't look at what is shared, nor copy its pages
 
     def _unfit(self, known: list[int]) -> str | None:
         """Why no kernel may be forked now; None if one may."""
@@ -178,40 +193,26 @@ def say(connection: socket.socket, **answer: Any) -> None:
     connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def idle_blas_threads() -> int:
+def idle_blas_threads(shelf: Shelf) -> int:
     """How many threads the imported BLAS libraries keep for later (they stop them themselves before a fork)."""
-    from threadpoolctl import threadpool_info
+    known = shelf.modules.get("threadpoolctl")
+    pools = known.threadpool_info() if known is not None else ()
+    return sum(pool["num_threads"] - 1 for pool in pools if pool["user_api"] == "blas")
 
-    return sum(pool["num_threads"] - 1 for pool in threadpool_info() if pool["user_api"] == "blas")
 
-
-def preload() -> tuple[Shelf, dict[str, str], list[str]]:
-    """Import everything a kernel will want; return what a kernel that has only started would not have, the variables
-    that its own modules set, and the names that aren't there."""
+def preload() -> dict[str, str]:
+    """Import what every kernel has imported when its first cell has run; return the variables that these modules
+    set."""
     import nbops
 
     environment = dict(os.environ)
-    missing = _imported(KERNEL)
-    nbops.import_for_tracking()
-    kernels_own_variables = {k: v for k, v in os.environ.items() if environment.get(k) != v}
-    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel sets it
-    kernels_own, needs = set(sys.modules), dict[str, set[str]]()
-    with noted_imports(needs):
-        missing += _imported(ALLOWED)
-    standard = sys.stdlib_module_names | {top(name) for name in kernels_own}
-    more = {name: module for name, module in sys.modules.items() if top(name) not in standard}
-    return Shelf(more, needs), kernels_own_variables, missing
-
-
-def _imported(names: Iterable[str]) -> list[str]:
-    """Import the modules; return those that can't be."""
-    missing = []
-    for name in names:
-        try:
+    for name in KERNEL:
+        with contextlib.suppress(ImportError):
             importlib.import_module(name)
-        except ImportError:
-            missing.append(name)
-    return missing
+    nbops.import_for_tracking()
+    variables = {k: v for k, v in os.environ.items() if environment.get(k) != v}
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel sets it
+    return variables
 
 
 def become_kernel(
@@ -233,8 +234,7 @@ def become_kernel(
     os.environ.clear()
     os.environ.update(request["environment"] | variables)
     os.chdir(request["folder"])
-    _new_chance()
-    shelf.put()
+    _new_chance(shelf)
     launcher = importlib.util.find_spec("ipykernel_launcher")
     sys.argv = [launcher.origin if launcher and launcher.origin else "ipykernel_launcher", *request["arguments"]]
     from ipykernel.kernelapp import IPKernelApp
@@ -253,6 +253,10 @@ def _end(app: Any, before: set[str]) -> NoReturn:
     """The end of the process, but for taking apart the imports it shares with its parent: that copies every page of
     them and takes 0.2 to 0.9 s. What the notebook made is taken apart: its files are flushed, its ``__del__`` called.
     """
+    if getattr(app.kernel, "_shutdown_message", None) is not None and app.control_thread is not None:
+        # It may still be answering the request to end, through a thread that ipykernel is about to stop: then both wait
+        # for 10 s, and the client kills the kernel before.
+        app.control_thread.join(PATIENCE_S)
     threading._shutdown()  # type: ignore[attr-defined]  # joins the threads that the interpreter would join
     atexit._run_exitfuncs()
     own = [module for name, module in sys.modules.items() if name not in before and isinstance(module, ModuleType)]
@@ -266,11 +270,11 @@ def _end(app: Any, before: set[str]) -> NoReturn:
     os._exit(0)
 
 
-def _new_chance() -> None:
+def _new_chance(shelf: Shelf) -> None:
     """Random states that no other child has. (Hashes of text are the parent's: one PYTHONHASHSEED for all.)"""
     random.seed()
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+    if "numpy.random" in shelf.modules:
+        shelf.modules["numpy.random"].seed()
     process = sys.modules["multiprocessing"].process.current_process()
     process.authkey = os.urandom(32)
 
@@ -280,22 +284,20 @@ def die_with_parent() -> None:
 
 
 def main() -> None:
-    path = sys.argv[1]
-    owner = int(sys.argv[2])
+    path, owner, *packages = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path[:] = [p for p in sys.path if p and Path(p) != Path.cwd()]  # as ipykernel_launcher
-    shelf, variables, missing = preload()
-    gc.collect()
-    gc.freeze()  # what is collected later needn't look at what is shared, nor copy its pages
+    variables = preload()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    zygote = Zygote(listener, int(owner), json.loads(packages[0]) if packages else None)
     listener.bind(path)
     listener.listen()
-    zygote = Zygote(listener, owner)
-    sys.stdout.write(json.dumps({"version": __version__, "missing": missing, "idle": zygote.idle}) + "\n")
+    sys.stdout.write(json.dumps({"version": __version__}) + "\n")
     sys.stdout.flush()
+    os.dup2(2, 1)  # nobody hears what an import prints later
     child = zygote.serve()
     if child is not None:
-        become_kernel(shelf, variables, *child)
+        become_kernel(zygote.shelf, variables, *child)
 
 
 if __name__ == "__main__":

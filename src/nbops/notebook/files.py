@@ -107,11 +107,11 @@ def read(path: str | os.PathLike[str]) -> Notebook:
     return Notebook(path=where, data=_parsed(raw, where))
 
 
-def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
+def write(path: str | os.PathLike[str], data: Mapping[str, Any], *, durable: bool = True) -> None:
     """Write a notebook so that a reader finds the old file or the new one, never a part.
 
-    The text goes to a hidden file beside the target, is flushed to the disk and renamed. A symbolic link is
-    followed; the target's permissions are kept.
+    The text goes to a hidden file beside the target, is flushed to the disk (if it is to be `durable`, to outlast a
+    power cut) and renamed. A symbolic link is followed; the target's permissions are kept.
 
     Raises
     ------
@@ -127,14 +127,16 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
             with draft.open("xb") as file:
                 file.write(as_bytes(data))
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             if target.exists():
                 draft.chmod(target.stat().st_mode & 0o7777)
             draft.replace(target)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        _sync_folder(target.parent)
+        if durable:
+            _sync_folder(target.parent)
     except OSError as error:
         if error.errno in _FULL:
             raise StoreFullError(

@@ -42,9 +42,18 @@ def local_modules(code: Notebook | str, folder: Path, *roots: Path) -> tuple[Pat
     return tuple(sorted(search.found - {start}))
 
 
+def imported_packages(notebook: Notebook, *roots: Path) -> frozenset[str]:
+    """The packages that a notebook and its local modules import, as far as their text says it: the first part of each
+    name that :func:`local_modules` finds no file for; matplotlib for ``%matplotlib`` too."""
+    search = _Search(notebook.path.absolute().parent, roots)
+    search.follow([cell.source for cell in notebook.code_cells()], None)
+    return frozenset(search.elsewhere)
+
+
 class _Search:
     def __init__(self, folder: Path, roots: Iterable[Path]) -> None:
         self.folder = folder
+        self.elsewhere: set[str] = set()
         self.places = [folder, *(place for root in roots for place in (root, root / "src"))]
         self.found: set[Path] = set()
 
@@ -99,6 +108,7 @@ class _Search:
                 here = here / part
             if hit:
                 return
+        self.elsewhere.add(parts[0])
 
     def call(self, node: ast.Call) -> None:
         name = dotted(node.func) or ""
@@ -127,6 +137,8 @@ class _Search:
                 self.script(name if (self.folder / name).is_file() else f"{name}.py")
         elif magic in ("load_ext", "reload_ext", "aimport"):
             self.module(line.strip().split("."), self.places)
+        elif magic in ("matplotlib", "pylab"):
+            self.elsewhere.add("matplotlib")
         elif magic in ("sx", "system"):
             self.shell(line)
 

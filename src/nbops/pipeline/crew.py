@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 from nbops.core.runs import RunStatus
@@ -91,7 +92,7 @@ class Workers:
     def start(self, attempt: Attempt) -> None:
         worker = next((w for w in self._workers if w.attempt is None), None)
         if worker is None:
-            worker = _Worker(self.ws)
+            worker = _Worker(self.ws, attempt.notebook)
             self._workers.append(worker)
             self._selector.register(worker.answers, selectors.EVENT_READ, worker)
         try:
@@ -152,7 +153,7 @@ class Workers:
 
 
 class _Worker:
-    def __init__(self, ws: Workspace) -> None:
+    def __init__(self, ws: Workspace, first: Path) -> None:
         self.attempt: Attempt | None = None
         variables = {
             "NBOPS_HOME": str(ws.home),
@@ -164,7 +165,7 @@ class _Worker:
             [sys.executable, "-m", "nbops.pipeline.worker", str(ws.root)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **variables, **announce(ws)},
+            env={**os.environ, **variables, **announce(ws, first)},
             start_new_session=True,  # Ctrl-C in the terminal comes to us alone, and we pass it on
         )
         assert self.process.stdin is not None

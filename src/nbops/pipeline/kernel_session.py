@@ -26,7 +26,7 @@ from nbops.core.redaction import redact_text, without_hidden
 from nbops.notebook import files
 from nbops.pipeline import checkpointing
 from nbops.pipeline.failures import kernel_death
-from nbops.pipeline.kernel_start import how_started, ready, ready_kernel
+from nbops.pipeline.kernel_start import how_started, packages_of, ready, ready_kernel
 from nbops.pipeline.output_limit import OutputLimit
 from nbops.pipeline.step_run import StepContext
 
@@ -126,7 +126,7 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
                 output[key] = without_hidden(value)
         if self.step.output is not None:
             self.step.output.parent.mkdir(parents=True, exist_ok=True)
-            files.write(self.step.output, self.nb)
+            files.write(self.step.output, self.nb, durable=self.step.workspace.artifacts.durable)  # as its records are
         else:
             super().save(**kwargs)
         ended = time.monotonic()
@@ -339,7 +339,8 @@ def execute(
     spec = client.km.kernel_spec
     if spec.language.lower() == "python" and any("ipykernel" in part for part in spec.argv):
         client.extra_arguments = [*client.extra_arguments, EXTENSION]
-    with tempfile.TemporaryFile() as stderr, ready_kernel(client.km, warm=execution.step.warm):
+    packages = None if step.warm is False else packages_of(step.workspace, step.notebook)
+    with tempfile.TemporaryFile() as stderr, ready_kernel(client.km, warm=step.warm, packages=packages):
         # What the kernel's process says before its output is captured, and what it says dying.
         execution.stderr = stderr
         client.execute(env=environment, stderr=stderr)

@@ -12,13 +12,17 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from nbops.core.errors import NotebookError
 from nbops.kernels import parents
 from nbops.kernels.parents import possible, private_folder
+from nbops.kernels.zygote import PACKAGES
+from nbops.notebook import files
+from nbops.notebook.modules import imported_packages
 from nbops.workspace import Workspace
 
 PROVISIONER = "nbops-fork"
@@ -34,10 +38,11 @@ class _Started:
 
 
 @contextlib.contextmanager
-def ready_kernel(km: Any, *, warm: bool | None) -> Iterator[None]:
+def ready_kernel(km: Any, *, warm: bool | None, packages: Sequence[str] | None = None) -> Iterator[None]:
     """Tell a kernel manager, before it starts its kernel, how to.
 
-    `warm` None: forked from the second kernel on; true: from the first on; false: never."""
+    `warm` None: forked from the second kernel on; true: from the first on; false: never. `packages`: as
+    :func:`packages_of` says."""
     with _Started.lock:
         _Started.count += 1
         start = bool(warm) or (warm is None and _Started.count > 1)
@@ -45,7 +50,7 @@ def ready_kernel(km: Any, *, warm: bool | None) -> Iterator[None]:
     if "kernel_provisioner" not in metadata:  # otherwise the kernel spec wishes another way
         metadata["kernel_provisioner"] = {
             "provisioner_name": PROVISIONER,
-            "config": {"fork": warm is not False, "start": start},
+            "config": {"fork": warm is not False, "start": start, "packages": packages},
         }
     folder: str | None = None
     if possible():
@@ -59,10 +64,23 @@ def ready_kernel(km: Any, *, warm: bool | None) -> Iterator[None]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def announce(ws: Workspace) -> dict[str, str]:
-    """Start what the kernels of worker processes are forked from, for all of them together; the environment variable
-    by which they find it. (The kernels that this Python's kernel spec starts.)"""
-    return parents.announce([sys.executable], os.environ) if ws.settings.pipeline.warm else {}
+def packages_of(ws: Workspace, notebook: Path) -> list[str] | None:
+    """Which of the packages that a parent of kernels may import a notebook needs; None where that isn't known: one of
+    another package may need any of them."""
+    try:
+        named = imported_packages(files.read(notebook), ws.root)
+    except NotebookError:  # papermill can read from places we can't
+        return None
+    return sorted(named & PACKAGES) if named <= sys.stdlib_module_names | PACKAGES else None
+
+
+def announce(ws: Workspace, notebook: Path) -> dict[str, str]:
+    """Start what the kernels of worker processes are forked from, for all of them together, with what their first
+    notebook needs; the environment variable by which they find it. (The kernels that this Python's kernel spec
+    starts.)"""
+    if not ws.settings.pipeline.warm:
+        return {}
+    return parents.announce([sys.executable], os.environ, packages_of(ws, notebook))
 
 
 def how_started(km: Any) -> str | None:
