@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
 
-from nbops.cli.program import Listing, json_option, parse_params, show, table, workspace
+from nbops.cli.program import Listing, json_option, parse_object, parse_params, show, table, workspace
 from nbops.core.errors import UnknownNameError
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.workspace import Workspace
@@ -46,6 +47,10 @@ def list_(as_json: bool = False) -> None:
     help="Go on with a run that didn't come to its end, by default the newest.",
 )
 @click.option("--repeat-effects", is_flag=True, help="With --resume: repeat cells with effects outside the notebook.")
+@click.option("--params-json", metavar="JSON", help='Parameters as one object: {"months": 9}. -p goes before them.')
+@click.option("--only", metavar="STEP", help="Run this step alone, in the run that --run names; it isn't tried again.")
+@click.option("--run", "key", metavar="KEY", help="What the steps of one run share: Airflow's run id, a build number.")
+@click.option("--skip-exit-code", type=int, default=0, help="With --only: exit so where the step is skipped.")
 @json_option
 def run(
     name: str | None,
@@ -57,16 +62,34 @@ def run(
     fail_fast: bool,
     resume: str | None,
     repeat_effects: bool,
+    params_json: str | None,
+    only: str | None,
+    key: str | None,
+    skip_exit_code: int,
     as_json: bool,
 ) -> None:
     """Execute a pipeline's steps; those with nothing changed are skipped, and it is said."""
     from nbops.cli.progress import steps
+    from nbops.pipeline.joined import run_step
     from nbops.pipeline.run import run_pipeline
 
+    given = {**(parse_object(params_json) if params_json else {}), **parse_params(params)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped as by Ctrl-C: kernels end, states are true
+    if (only is None) != (key is None):
+        raise click.UsageError("--only STEP and --run KEY go together")
+    if only is not None and key is not None:
+        if from_step is not None or dry_run or fail_fast or resume is not None:
+            raise click.UsageError("--only runs one step; leave out --from, --dry-run, --fail-fast and --resume")
+        one = run_step(workspace(), name, only, key, params=given, force=force, progress=steps(), jobs=jobs)
+        state = one.state.lower() or "not run"
+        show(one, lambda: f"{only} {state} in run {one.run.id}: 'nbops pipeline status {one.run.id[:6]}'", as_json)
+        if one.state in ("SKIPPED", ""):
+            raise SystemExit(skip_exit_code)
+        return
     done = run_pipeline(
         workspace(),
         name,
-        params=parse_params(params),
+        params=given,
         force=force,
         from_step=from_step,
         dry_run=dry_run,

@@ -104,6 +104,23 @@ def parse_params(pairs: Iterable[str]) -> dict[str, str]:
     return params
 
 
+def parse_object(text: str) -> dict[str, Any]:
+    """The parameters of ``--params-json``.
+
+    Raises
+    ------
+    ParameterError
+        If it is no JSON object.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ParameterError(f"--params-json {text!r} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ParameterError(f'--params-json {text!r}: write one object, {{"name": value}}')
+    return found
+
+
 def main() -> None:
     """The console script. Errors of ours are one sentence and their exit code; a traceback is a bug."""
     try:

@@ -59,8 +59,15 @@ class Plan:
     on_failure_name: str = ""
 
 
-def plan(ws: Workspace, name: str, pipeline: Pipeline, given: Mapping[str, Any], from_step: str | None) -> Plan:
-    """Every step in order.
+def plan(
+    ws: Workspace,
+    name: str,
+    pipeline: Pipeline,
+    given: Mapping[str, Any],
+    from_step: str | None = None,
+    only: str | None = None,
+) -> Plan:
+    """Every step in order. With `only`, what is done here is that step: the secrets of the others needn't be here.
 
     Raises
     ------
@@ -68,8 +75,9 @@ def plan(ws: Workspace, name: str, pipeline: Pipeline, given: Mapping[str, Any],
     """
     found = graph.graph(pipeline, name)
     notebooks = graph.notebooks(pipeline, ws.root)
-    if from_step is not None and from_step not in found.order:
-        raise UnknownNameError("step", from_step, found.order, hint=f"of the pipeline {name!r}")
+    for asked, there in ((from_step, found.order), (only, pipeline.steps)):
+        if asked is not None and asked not in there:
+            raise UnknownNameError("step", asked, there, hint=f"of the pipeline {name!r}")
     known = {step: parameters.of_notebook(files.read(notebook)) for step, notebook in notebooks.items()}
     everywhere = {p.name for schema in known.values() for p in schema} | _asked(pipeline)
     for source in (pipeline.params, given):
@@ -93,7 +101,8 @@ def plan(ws: Workspace, name: str, pipeline: Pipeline, given: Mapping[str, Any],
             wanted.pop(key, None)
         rest = [p for p in known[step] if p.name not in spec.foreach]
         checked = parameters.coerce(rest, wanted, where)
-        parameters.find_secrets(rest, where)
+        if only in (None, step):
+            parameters.find_secrets(rest, where)
         steps[step] = Planned(
             spec=spec,
             notebook=notebooks[step],

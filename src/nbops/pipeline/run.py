@@ -118,17 +118,24 @@ def run_pipeline(
     if dry_run:
         return would(state)
     with ws.store.transaction() as tx:
-        _nobody_makes(tx, outputs)
+        nobody_makes(tx, outputs)
         runs.save(tx, run)
         runs.set_params(tx, run.id, keepable(params or {}))
     return work(state, pipeline.jobs if jobs is None else jobs)
 
 
-def _nobody_makes(tx: Transaction, outputs: list[str]) -> None:
-    """The store's write lock is held: of two pipelines that begin at the same moment, one comes second."""
+def nobody_makes(tx: Transaction, outputs: list[str], but: str | None = None) -> None:
+    """Refuse what another run (than `but`) is making. The store's write lock is held: of two pipelines that begin at
+    the same moment, one comes second.
+
+    Raises
+    ------
+    RefusedError
+    """
     for other in runs.listed(tx, kinds=[RunKind.PIPELINE], status=RunStatus.IN_PROGRESS, limit=1000):
         both = sorted(set(outputs) & set(other.detail.get("outputs", ())))
-        if both and other.status == RunStatus.IN_PROGRESS:  # not LOST
+        at_work = other.status == RunStatus.IN_PROGRESS and other.owner is not None  # not LOST, not between steps
+        if both and at_work and other.id != but:
             raise RefusedError(
                 f"the pipeline {other.name!r} is running (run {other.id[:6]}) and makes {both[0]!r}, as this one would;"
                 " wait until it has ended, or give one of them another output"

@@ -34,7 +34,8 @@ LEFT = "it lies before the step asked for"
 class State:
     """`steps` are those that are over: {step: {"status", "why", "run" …}}, as the pipeline's run keeps it. `given` is
     what each of them hands on, `parts` how each execution of those that aren't over has ended; `earlier` the run that
-    this one goes on with."""
+    this one goes on with. `others` are the steps that other processes of the same run have done, `done` what this run
+    has of executions already, by name."""
 
     ws: Workspace
     plan: Plan
@@ -47,6 +48,8 @@ class State:
     given: dict[str, Given] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     parts: dict[str, dict[str, tuple[dict[str, Any], Run | None] | None]] = field(default_factory=dict)
+    others: frozenset[str] = frozenset()
+    done: Mapping[str, Run] = field(default_factory=dict)
     _unsaved: list[tuple[Run, Mapping[str, Any]]] = field(default_factory=list)
     _saved_at: float = 0.0
 
@@ -82,17 +85,27 @@ class State:
     def verdict(self, one: Instance, before: Given) -> cache.Verdict:
         planned = self.plan.steps.get(one.step)
         why = "a step failed" if planned is None else "asked to run from here" * planned.first
-        return cache.verdict(
+        inputs = self.inputs(one, before)
+        found = cache.verdict(
             self.ws,
             one.name,
             one.spec,
             one.notebook,
             params=one.params,
-            inputs=self.inputs(one, before),
+            inputs=inputs,
             handovers=before.digests,
             forced=self.forced or why,
             done=self.earlier.done.get(one.name) if self.earlier is not None else None,
         )
+        done = self.done.get(one.name)
+        if (
+            found.hit is None
+            and done is not None
+            and not self.forced
+            and cache.same(self.ws, done, found, one.spec, inputs)
+        ):
+            return dataclasses.replace(found, hit=done, why="it was done already in this run", state="cached")
+        return found
 
     def take_as_is(self, step: str, planned: Planned) -> None:
         """A step before the one that was asked for: what it handed on last time still stands."""
@@ -120,7 +133,7 @@ class State:
 
     def skip(self, step: str, planned: Planned, why: str) -> None:
         """By a condition, or because one before it was: that is a run too, so that it is seen why there is none."""
-        run = self._ended_run(step, step, RunStatus.SKIPPED, planned.notebook, {"why": why})
+        run = self.ended_run(step, step, RunStatus.SKIPPED, planned.notebook, {"why": why})
         self._unsaved.append((run, {}))
         self.tell(step, "skipped", why=why)
         self.over(step, status="SKIPPED", skipped=True, run=run.id, why=why)
@@ -128,8 +141,13 @@ class State:
     def cached(self, one: Instance, found: cache.Verdict, hit: Run) -> None:
         outputs = hit.detail.get("outputs", {})
         cache.restore(self.ws, outputs)
+        done = self.done.get(one.name)
+        if done is not None and hit.id in (done.id, done.detail.get("cached_from")):
+            self.tell(one.name, "cached", why=found.why)
+            self.ended(one, {"status": str(done.status), "run": done.id, "why": found.why}, hit)
+            return
         detail = {"cached_from": hit.id, "why": found.why, "outputs": outputs}
-        run = self._ended_run(one.step, one.name, RunStatus.CACHED, one.notebook, detail)
+        run = self.ended_run(one.step, one.name, RunStatus.CACHED, one.notebook, detail)
         self._unsaved.append((run, keepable(one.params)))
         self.tell(one.name, "cached", why=found.why)
         self.ended(one, {"status": "CACHED", "run": run.id, "why": found.why}, hit)
@@ -161,7 +179,7 @@ class State:
         counted = ", ".join(f"{states.count(s)} {s.lower() or 'not run'}" for s in dict.fromkeys(states))
         skipped = {"skipped": True} if worst == "SKIPPED" else {}
         each = {name: state for name, (state, _) in known.items()}
-        self.over(one.step, status=worst, why=counted, **skipped, each=each)
+        self.over(one.step, status=worst, why=counted, **skipped, each=each, order=list(each))
 
     def over(self, step: str, **how: Any) -> None:
         self.steps[step] = how
@@ -175,7 +193,9 @@ class State:
                 runs.save(tx, run)
                 runs.set_params(tx, run.id, dict(params))
             known = runs.as_stored(tx, self.run.id)
-            runs.save(tx, dataclasses.replace(known, detail={**known.detail, "steps": self.steps}))
+            mine = {step: how for step, how in self.steps.items() if step not in self.others}
+            steps = {**known.detail.get("steps", {}), **mine}
+            runs.save(tx, dataclasses.replace(known, detail={**known.detail, "steps": steps}))
         self._unsaved.clear()
         self._saved_at = time.monotonic()
 
@@ -193,7 +213,7 @@ class State:
         if self.progress is not None:
             self.progress(StepEvent(step=step, state=state, **news))
 
-    def _ended_run(self, step: str, name: str, status: RunStatus, notebook: Path, detail: Mapping[str, Any]) -> Run:
+    def ended_run(self, step: str, name: str, status: RunStatus, notebook: Path, detail: Mapping[str, Any]) -> Run:
         now = self.ws.clock.now()
         where = relative(self.ws, notebook)
         return Run(

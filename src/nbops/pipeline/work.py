@@ -57,6 +57,24 @@ def work(state: State, jobs: int) -> Run:
     raise ExecutionError(f"the pipeline {state.run.name!r}: " + "\n".join(state.failures) + after)
 
 
+def work_on(state: State, step: str, planned: Planned, jobs: int) -> None:
+    """Execute one step, whose needs are over. The pipeline's run is left open.
+
+    Raises
+    ------
+    KeyboardInterrupt
+    """
+    if step == state.plan.on_failure_name:
+        planned = replace(planned, params=_told(planned, state))
+    going = _Work(state, jobs)
+    try:
+        going.through({step: planned})
+    except BaseException as error:
+        going.stop("stopped by the user" if isinstance(error, KeyboardInterrupt) else "the pipeline broke down")
+        raise
+    going.workers.stop()
+
+
 def _usual(state: State, one: Instance) -> float:
     """Seconds it took when it last completed."""
     last = runs.listed(
