@@ -117,11 +117,21 @@ def test_a_run_and_its_record_come_back_as_they_were(store: Database) -> None:
     ]
 
 
+def test_a_cells_text_is_kept_beside_its_record_with_what_no_database_takes_replaced(store: Database) -> None:
+    first, second = (dataclasses.replace(a_record(), seq=seq) for seq in (0, 1))
+    with store.transaction() as tx:
+        runs.save(tx, a_run())
+        records.add(tx, first, cell_text="x = '😀 \ud800 \0'")
+        records.add(tx, second)
+    assert records.cell_text(store, "aa11", 0) == "x = '😀 \ufffd \ufffd'"
+    assert records.cell_text(store, "aa11", 1) is None
+
+
 def test_a_deleted_run_comes_back_as_it_was(store: Database) -> None:
     run, record = a_run(), a_record()
     with store.transaction() as tx:
         runs.save(tx, run)
-        records.add(tx, record)
+        records.add(tx, record, cell_text="x = 1")
     before = records.of_run(store, "aa11")
     with store.transaction() as tx:
         deleted_runs.take_out(tx, "aa11", asked="aa11", by="me")
@@ -129,6 +139,7 @@ def test_a_deleted_run_comes_back_as_it_was(store: Database) -> None:
     with store.transaction() as tx:
         deleted_runs.put_back(tx, "aa11")
     assert runs.get(store, "aa11") == run and repr(records.of_run(store, "aa11")) == repr(before)
+    assert records.cell_text(store, "aa11", 0) == "x = 1"
     assert [m.name for m in records.metrics(store, "aa11")] == ["mae"]
 
 

@@ -34,7 +34,7 @@ def add(
         source=record.source,
         digest=form.digest,
         body=form.text,
-        cell_text=cell_text,
+        cell_text=None if cell_text is None else _storable(cell_text),
     )
     runs.set_params(tx, record.run, dict(record.params))
     add_metrics(tx, record.run, record.seq, [*series, *(m for m in record.metrics if m.step is None)])
@@ -52,6 +52,11 @@ def add(
         add_artifact(tx, record.run, record.seq, artifact)
     tx.event("record", f"{record.run}/{record.seq}", record.status)
     return form.digest
+
+
+def _storable(text: str) -> str:
+    """With U+FFFD for what no database takes: lone surrogates, and the null byte."""
+    return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric]) -> None:
