@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from nbops.checkpoints.leftovers import checkpoint_folder
 from nbops.core.errors import ExecutionError, ParameterError, RefusedError, UsageError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.pipeline import checkpointing
-from nbops.pipeline.resuming import checkpoint_folder
 from nbops.pipeline.run import run_pipeline
 from nbops.store import records, runs
 
@@ -117,7 +117,9 @@ def test_a_killed_pipeline_is_gone_on_with_and_comes_to_what_it_would_have_come_
     )
     project.notebook("after.ipynb", "import nbops; open('result.txt', 'w').write(str(nbops.input('total')))")
     project.toml(KILLED)
-    with subprocess.Popen([sys.executable, "-c", RUNNER, str(project.root), str(jobs)], stderr=subprocess.PIPE) as runner:
+    with subprocess.Popen(
+        [sys.executable, "-c", RUNNER, str(project.root), str(jobs)], stderr=subprocess.PIPE
+    ) as runner:
         until = time.monotonic() + 120
         while not (project.root / "mark").exists() and time.monotonic() < until:
             time.sleep(0.05)

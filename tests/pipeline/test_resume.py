@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from nbops.checkpoints.folder import Boundary, digests
+from nbops.checkpoints.leftovers import checkpoint_folder
 from nbops.checkpoints.plan import NoPlan, Plan, effect, plan
 from nbops.core.errors import ExecutionError, RefusedError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.pipeline import checkpointing
 from nbops.pipeline.execute import resume_notebook, run_notebook
-from nbops.pipeline.resuming import checkpoint_folder
 from nbops.store import records, runs
 
 

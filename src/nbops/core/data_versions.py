@@ -130,9 +130,10 @@ class OldCheckpoints:
 
 @dataclass(frozen=True, kw_only=True)
 class Garbage:
-    """What nothing refers to below `folder`, the deleted runs whose time is over, and old checkpoints. `fresh` counts what may belong to
-    a writer that isn't done and is left alone; `referenced` what is in use; `removed` says whether it is gone now.
-    Of large artifacts the pieces that others have too stay: `pieces_freed` are the bytes of those that went."""
+    """What nothing refers to below `folder`, the deleted runs whose time is over, old checkpoints. `fresh` counts what
+    may belong to a writer that isn't done and is left alone; `referenced` what is in use; `removed` says whether it is
+    gone now. Of large artifacts the pieces that others have too stay: `pieces_freed` are the bytes of those that
+    went."""
 
     folder: str
     artifacts: tuple[Unreferenced, ...]

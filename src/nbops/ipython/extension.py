@@ -13,6 +13,7 @@ from typing import Any
 from nbops.capture.current import DISABLED, close_session, open_by
 from nbops.ipython.hooks import CellHooks
 from nbops.ipython.magics import NbopsMagics
+from nbops.ipython.output_limit import SourceLimit
 from nbops.ipython.track_line import blank
 
 _ATTRIBUTE = "_nbops"  # on the shell: a second shell in this process has its own
@@ -24,6 +25,7 @@ class Loaded:
 
     hooks: CellHooks
     magics: NbopsMagics
+    limit: SourceLimit | None
     before: dict[tuple[str, str], Any]
 
 
@@ -45,7 +47,8 @@ def load(shell: Any) -> None:
         shell.events.register("pre_run_cell", hooks.pre_run_cell)
         shell.events.register("post_run_cell", hooks.post_run_cell)
         open_by(hooks.open_session)
-    setattr(shell, _ATTRIBUTE, Loaded(hooks=hooks, magics=magics, before=before))
+    limit = SourceLimit(shell) if hooks.auto else None
+    setattr(shell, _ATTRIBUTE, Loaded(hooks=hooks, magics=magics, limit=limit, before=before))
 
 
 def unload(shell: Any) -> None:
@@ -69,5 +72,7 @@ def unload(shell: Any) -> None:
             table[kind][name] = loaded.before[kind, name]
     shell.magics_manager.registry.pop(type(loaded.magics).__name__, None)
     loaded.hooks.stop()
+    if loaded.limit is not None:
+        loaded.limit.stop()
     open_by(None)
     close_session()

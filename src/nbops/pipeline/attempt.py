@@ -79,7 +79,7 @@ def executed(ws: Workspace, attempt: Attempt, progress: Progress | None) -> Run:
     arguments = {n: getattr(attempt, n) for n in attempt.__dataclass_fields__ if n not in ("notebook", "go_on")}
     last = attempt.go_on
     if last is not None:
-        how = {"changed": last.changed, "repeat_effects": last.repeat_effects, "progress": progress}
+        how: dict[str, Any] = {"changed": last.changed, "repeat_effects": last.repeat_effects, "progress": progress}
         try:
             return resume_notebook(ws, last.run, notebook=attempt.notebook, **how, **arguments)
         except NoStateError as none:

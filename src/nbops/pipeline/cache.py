@@ -43,7 +43,8 @@ PARTS = {
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """`hit` is the completed run that stands for a new one; None: the step must run. `why` says why. `state` is
-    "cached", "stale" (it has completed, but not with what is there now) or "run". `parts` are what the key is the digest of."""
+    "cached", "stale" (it has completed, but not with what is there now) or "run". `parts` are what the key is the
+    digest of."""
 
     key: str
     text: CodeText
@@ -103,7 +104,9 @@ def verdict(
     against = _too_old(ws, found, spec) or _speaks_against(ws, found, spec, inputs)
     if against:
         return must_run(against, "stale")
-    return Verdict(key=key, text=text, parts=parts, hit=found, why=f"nothing changed since run {found.id[:6]}", state="cached")
+    return Verdict(
+        key=key, text=text, parts=parts, hit=found, why=f"nothing changed since run {found.id[:6]}", state="cached"
+    )
 
 
 def stood_on(
@@ -305,9 +308,7 @@ def _difference(last: Run, parts: Mapping[str, Mapping[str, Any]]) -> str:
     return changes(cache["parts"], parts, PARTS) or "its last run is not whole in the store"
 
 
-def changes(
-    then: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Mapping[str, Any]], asked: Iterable[str]
-) -> str:
+def changes(then: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Mapping[str, Any]], asked: Iterable[str]) -> str:
     """In words, which of the parts `asked` for are other than they were; empty if none is."""
     said = []
     for part in asked:

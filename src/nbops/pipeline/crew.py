@@ -145,7 +145,7 @@ class Workers:
         worker.end(0)
 
     def _close_run(self, worker: _Worker, status: RunStatus, why: str) -> None:
-        if worker.attempt is None:
+        if worker.attempt is None or worker.attempt.parent is None:
             return
         for run in runs.children(self.ws.store, worker.attempt.parent):
             if run.status == RunStatus.LOST and run.owner is not None and run.owner.pid == worker.process.pid:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nbops.checkpoints import folder as folders
+from nbops.checkpoints.leftovers import checkpoint_folder
 from nbops.core.errors import ExecutionError, NbopsError, StoreError
 from nbops.core.redaction import redact, redact_text
 from nbops.core.runs import Artifact, RunStatus
@@ -27,7 +28,6 @@ from nbops.notebook import files
 from nbops.pipeline.checkpointing import Checkpoints
 from nbops.pipeline.failures import first_failure
 from nbops.pipeline.handover import INPUTS
-from nbops.pipeline.resuming import checkpoint_folder
 from nbops.pipeline.step_run import StepContext, close_step, open_step
 from nbops.store import records
 from nbops.workspace import open_workspace, relative

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nbops.checkpoints.leftovers import checkpoint_folder
 from nbops.core.errors import ExecutionError, NbopsError
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunStatus
@@ -14,7 +15,7 @@ from nbops.notebook import files, parameters
 from nbops.pipeline.checkpointing import NoStateError, Resume, handed_over
 from nbops.pipeline.failures import first_failure
 from nbops.pipeline.progress import Progress
-from nbops.pipeline.resuming import checkpoint_folder, keep_records, let_go, next_attempt
+from nbops.pipeline.resuming import keep_records, let_go, next_attempt
 from nbops.pipeline.step_run import SKIPPED, StepContext, close_step, open_step
 from nbops.store import runs
 from nbops.workspace import Workspace

@@ -32,6 +32,7 @@ from nbops.pipeline.step_run import StepContext
 
 EXTENSION = "--IPKernelApp.extra_extensions=nbops"
 SAVE_SHARE = 0.05  # at most this share of the time goes into saving while cells run
+OUTPUTS_S = 60  # how long the end of a cell's outputs may take after the word that it is done
 SAVE_EVERY_S = 1.0  # … and it is done at most this often
 
 # Asked in an empty silent request, so no cell is counted and no name is bound in the user's namespace.
@@ -331,6 +332,7 @@ def execute(
         execution,
         timeout=min(limits, default=None),
         startup_timeout=start_timeout,
+        iopub_timeout=OUTPUTS_S,
         kernel_name=kernel_name,
         log=logger,
         **kwargs,

@@ -7,6 +7,7 @@ from typing import Any
 
 LIMIT = 20_000_000
 """Characters of one cell's outputs that are kept in the executed notebook."""
+NOTE = "\n… nbops: this cell put out more than {limit:,} characters; the rest is not kept\n"
 
 
 class OutputLimit:
@@ -26,9 +27,9 @@ class OutputLimit:
             return str(message["msg_type"]) == "error"
         content = message["content"]
         room = self.limit - self._counted
-        self._counted += len(content["text"]) if message["msg_type"] == "stream" else _size(content)
+        self._counted += len(content["text"]) if message["msg_type"] == "stream" else content_size(content)
         if self._counted > self.limit and message["msg_type"] != "error":
-            said = f"\n… nbops: this cell put out more than {self.limit:,} characters; the rest is not kept\n"
+            said = NOTE.format(limit=self.limit)
             text = str(content.get("text", "")) if message["msg_type"] == "stream" else ""
             name = content.get("name", "stdout") if message["msg_type"] == "stream" else "stderr"
             message["content"] = {"name": name, "text": text[:room] + said}
@@ -36,9 +37,10 @@ class OutputLimit:
         return True
 
 
-def _size(value: Any) -> int:
+def content_size(value: Any) -> int:
+    """Characters in it, roughly."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):
-        return sum(_size(v) for v in value.values())
-    return sum(_size(v) for v in value) if isinstance(value, (list, tuple)) else 8
+        return sum(content_size(v) for v in value.values())
+    return sum(content_size(v) for v in value) if isinstance(value, (list, tuple)) else 8

@@ -18,8 +18,8 @@ from nbops.checkpoints.plan import NoPlan, effect, plan, told
 from nbops.core.errors import ExecutionError, NotebookError, RefusedError
 from nbops.core.runs import CellRecord, CellStatus, Run, RunKind, RunStatus
 from nbops.notebook import files
-from nbops.pipeline.checkpointing import NoStateError, Resume
 from nbops.pipeline.changed_since import changed_since
+from nbops.pipeline.checkpointing import NoStateError, Resume
 from nbops.store import records, runs
 from nbops.workspace import Workspace, relative
 
@@ -157,7 +157,7 @@ def _check_unfinished(run: Run) -> None:
         raise ExecutionError(f"run {run.id} is {run.status.lower()}; only one that didn't come to its end is resumed")
 
 
-def _executed(ws: Workspace, run: Run, notebook: Path) -> dict[str, Any] | None:
+def _executed(ws: Workspace, run: Run, notebook: Path) -> Mapping[str, Any] | None:
     written = run.detail.get("executed") or relative(ws, ws.home / "runs" / run.id / notebook.name)
     try:
         return files.read(ws.root / str(written)).data
