@@ -27,6 +27,7 @@ _PUBLIC = {
     "panel": "nbops.widgets.panel",
     "param": "nbops.notebook.param_call",
     "params": "nbops.widgets.params",
+    "run_pipeline": "nbops.ipython.pipeline_run",
     "set_tag": "nbops.capture.api",
     "show_lineage": "nbops.widgets.lineage",
     "should_prune": "nbops.pipeline.tuning",
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
         track as track,
     )
     from nbops.fingerprints.fingerprint import fingerprint as fingerprint
+    from nbops.ipython.pipeline_run import run_pipeline as run_pipeline
     from nbops.notebook.param_call import param as param
     from nbops.pipeline.early_exit import skip as skip
     from nbops.pipeline.handover import input as input

@@ -19,13 +19,15 @@ from nbops.automation.schedules import notebooks_of
 from nbops.core.automation import Decision, Schedule
 from nbops.core.errors import NbopsError, NotebookError, RefusedError, SettingsError
 from nbops.core.models import Action
-from nbops.core.runs import Run, RunKind
-from nbops.pipeline.execute import run_notebook
+from nbops.core.runs import Run, RunKind, RunStatus
+from nbops.pipeline.attempt import Attempt, GoOn, executed
 from nbops.pipeline.graph import chosen
 from nbops.pipeline.run import run_pipeline
 from nbops.promotion.promote import promote
 from nbops.store import runs, schedules
 from nbops.workspace import Workspace
+
+_UNFINISHED = (RunStatus.FAILED, RunStatus.STOPPED, RunStatus.LOST)
 
 Remedy = Callable[..., dict[str, Any]]
 REMEDIES: dict[str, Remedy] = {}
@@ -93,20 +95,31 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
     versions = dict(schedule.pinned) or _on_disk(workspace, schedule)
     tag = f"decision:{decision.id}"
     tags = (f"schedule:{schedule.name}", tag)
+    before = _before(workspace, schedule, tag)
     try:
         with _pinned(workspace, schedule) as (pinned, names):
             if schedule.pipeline is not None:
-                name, params = schedule.pipeline, dict(schedule.params)
-                done = run_pipeline(pinned, name, params=params, tags=tags, progress=progress)
-            else:
-                written = str(schedule.notebook)
-                done = run_notebook(
-                    workspace,
-                    workspace.root / names.get(written, written),
-                    name=Path(written).stem,
-                    params=schedule.params,
+                done = run_pipeline(
+                    pinned,
+                    schedule.pipeline,
+                    params=dict(schedule.params),
                     tags=tags,
                     progress=progress,
+                    resume=before,
+                    repeat_effects=True,
+                )
+            else:
+                written = str(schedule.notebook)
+                done = executed(
+                    workspace,
+                    Attempt(
+                        name=Path(written).stem,
+                        notebook=workspace.root / names.get(written, written),
+                        params=schedule.params,
+                        tags=tags,
+                        go_on=GoOn(run=before, repeat_effects=True) if before is not None else None,
+                    ),
+                    progress,
                 )
     except NbopsError as error:
         found = _tagged(workspace, tag)
@@ -149,6 +162,22 @@ def _pinned(workspace: Workspace, schedule: Schedule) -> Iterator[tuple[Workspac
     finally:
         for snapshot in names.values():
             Path(snapshot).unlink(missing_ok=True)
+
+
+def _before(workspace: Workspace, schedule: Schedule, tag: str) -> str | None:
+    """The run of the job's attempt before this one, if it can be gone on with."""
+    last = _tagged(workspace, tag)
+    if last is None or last.status not in _UNFINISHED:
+        return None
+    kind, name = (
+        (RunKind.PIPELINE, schedule.pipeline)
+        if schedule.pipeline is not None
+        else (RunKind.STEP, Path(str(schedule.notebook)).stem)
+    )
+    if (last.kind, last.name) != (kind, name):  # the schedule has been changed since
+        return None
+    ended = all(child.status.ended for child in runs.children(workspace.store, last.id))
+    return last.id if ended else None
 
 
 def _tagged(workspace: Workspace, tag: str) -> Run | None:

@@ -34,6 +34,7 @@ class NbopsMagics(Magics):
             "lineage": ("lineage NAME", self._lineage),
             "off": ("off", self._off),
             "on": ("on", self._on),
+            "run": ("run [PIPELINE] [-p NAME=VALUE …] [--force] [--resume]", self._run),
             "runs": ("runs", self._runs),
             "show": ("show [RUN]", self._show),
             "stale": ("stale", self._stale),
@@ -50,6 +51,7 @@ class NbopsMagics(Magics):
             %nbops off                 track nothing
             %nbops on                  track again
             %nbops card full|line|off  how a tracked cell's card is drawn
+            %nbops run [PIPELINE]      run a pipeline, with -p NAME=VALUE, --force, or --resume the last run
             %nbops runs                the last runs
             %nbops show [RUN]          one run; by default the last
             %nbops diff RUN RUN        how two runs differ
@@ -117,6 +119,30 @@ class NbopsMagics(Magics):
     def _card(self, words: list[str]) -> str:
         self.hooks.card = _choice("card", words, CARDS)
         return f"nbops: card {self.hooks.card}"
+
+    def _run(self, words: list[str]) -> str:
+        from nbops.ipython.pipeline_run import run_pipeline
+
+        name: str | None = None
+        params: dict[str, str] = {}
+        flags: set[str] = set()
+        left = list(words)
+        while left:
+            word = left.pop(0)
+            if word == "-p" and left:
+                key, equals, value = left.pop(0).partition("=")
+                if not equals:
+                    raise UsageError(f"%nbops run -p takes NAME=VALUE, got {key!r}")
+                params[key] = value
+            elif word in ("--force", "--resume"):
+                flags.add(word)
+            elif word.startswith("-") or name is not None:
+                raise UsageError(f"%nbops run: {word!r} is not understood; it takes {self.commands['run'][0]}")
+            else:
+                name = word
+        resume = "last" if "--resume" in flags else None
+        done = run_pipeline(name, params=params, force="--force" in flags, resume=resume)
+        return f"run {done[:6]} completed: '%nbops show {done[:6]}'"
 
     def _runs(self, words: list[str]) -> str:
         from nbops.render.runs import listed

@@ -45,9 +45,9 @@ class Crew(Protocol):
     def stop(self) -> None: ...
 
 
-def crew(ws: Workspace, jobs: int, progress: Progress) -> Crew:
-    """One that executes up to `jobs` notebooks at once."""
-    return Here(ws, progress) if jobs <= 1 else Workers(ws, jobs, progress)
+def crew(ws: Workspace, jobs: int, progress: Progress, *, apart: bool = False) -> Crew:
+    """One that executes up to `jobs` notebooks at once; `apart`: never in this process."""
+    return Here(ws, progress) if jobs <= 1 and not apart else Workers(ws, max(jobs, 1), progress)
 
 
 class Here:

@@ -37,6 +37,7 @@ def run_pipeline(
     tags: Iterable[str] = (),
     resume: str | None = None,
     repeat_effects: bool = False,
+    apart: bool = False,
 ) -> Run:
     """Run the steps of a pipeline that nbops.toml names.
 
@@ -65,6 +66,9 @@ def run_pipeline(
         for those in `params`), without the steps that completed in it, and in the middle of the one that didn't.
     repeat_effects : bool
         Whether this may run cells again that have had effects outside the notebook.
+    apart : bool
+        Execute in a worker process also where only one step runs at once: papermill changes the folder and the logging
+        of the process it is in.
 
     Returns
     -------
@@ -121,7 +125,7 @@ def run_pipeline(
         nobody_makes(tx, outputs)
         runs.save(tx, run)
         runs.set_params(tx, run.id, keepable(params or {}))
-    return work(state, pipeline.jobs if jobs is None else jobs)
+    return work(state, pipeline.jobs if jobs is None else jobs, apart=apart)
 
 
 def nobody_makes(tx: Transaction, outputs: list[str], but: str | None = None) -> None:

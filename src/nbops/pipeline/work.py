@@ -25,8 +25,8 @@ from nbops.store import runs
 from nbops.workspace import relative
 
 
-def work(state: State, jobs: int) -> Run:
-    """Execute the steps.
+def work(state: State, jobs: int, *, apart: bool = False) -> Run:
+    """Execute the steps, `apart`: in worker processes in any case.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def work(state: State, jobs: int) -> Run:
         If one failed, after all that could be done without it.
     KeyboardInterrupt
     """
-    going = _Work(state, jobs)
+    going = _Work(state, jobs, apart)
     try:
         going.through(state.plan.steps)
         last = state.plan.on_failure
@@ -112,9 +112,9 @@ class _Job:
 
 
 class _Work:
-    def __init__(self, state: State, jobs: int) -> None:
+    def __init__(self, state: State, jobs: int, apart: bool) -> None:
         self.state = state
-        self.workers: Crew = crew(state.ws, jobs, self._heard)
+        self.workers: Crew = crew(state.ws, jobs, self._heard, apart=apart)
         self.queue: list[_Job] = []
         self.under_way: dict[str, _Job] = {}
 

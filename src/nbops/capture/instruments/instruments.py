@@ -6,9 +6,10 @@ A cell that isn't tracked runs as if nbops weren't there: the code of watched fu
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nbops.capture.instruments.code_swap import Swaps
@@ -28,6 +29,20 @@ from nbops.core.redaction import redact
 from nbops.core.runs import Artifact, Metric
 
 _GROWING = ("sklearn.base", "statsmodels.base.model")  # new classes come under theirs all the time
+
+
+@contextlib.contextmanager
+def unwatched() -> Iterator[None]:
+    """What happens meanwhile is our own doing, not that of the cell it happens in."""
+    watch = AUDIT.current.watch if AUDIT.current is not None else None
+    if watch is None:
+        yield
+        return
+    busy, watch.busy = watch.busy, True
+    try:
+        yield
+    finally:
+        watch.busy = busy
 
 
 class Instruments:
