@@ -76,7 +76,11 @@ export class Api {
   ) => this.post<{ run: string }>(`pipelines/${part(name)}/runs`, wish);
   pipelineRun = (id: string) => this.get<nouns.IPipelineRun>(`pipelines/runs/${part(id)}`);
   stopPipeline = (id: string) => this.post<unknown>(`pipelines/runs/${part(id)}/stop`, {});
-  resumePipeline = (id: string) => this.post<{ run: string }>(`pipelines/runs/${part(id)}/resume`, {});
+  resumePipeline = (id: string, repeatEffects: boolean) =>
+    this.post<{ run: string }>(
+      `pipelines/runs/${part(id)}/resume`,
+      repeatEffects ? { repeat_effects: true } : {}
+    );
   parameters = () => this.get<{ parameters: nouns.IParameter[] }>('notebooks/parameters');
   startNotebook = (params: { [name: string]: Json }) =>
     this.post<{ run: string }>('notebooks/runs', { params });

@@ -361,6 +361,44 @@ describe('pipelines', () => {
     expect(fake.asked).toContain('POST pipelines/runs/p1/resume');
     expect(fake.asked).toContain('GET pipelines/runs/p3');
   });
+
+  it('asks before a resume repeats effects outside the notebooks', async () => {
+    const failed = { run: pipeline.last_run, steps: [] };
+    const sent: unknown[] = [];
+    const message =
+      'run p1 is not resumed: cell 2 adds to a file; --repeat-effects says that they may be repeated';
+    const fake = new FakeServer({
+      pipelines: [pipeline],
+      'pipelines/train': pipeline,
+      'pipelines/runs/p1': failed,
+      'pipelines/runs/p3': failed,
+      'POST pipelines/runs/p1/resume': (_: URL, body: { repeat_effects?: boolean }) => {
+        sent.push(body);
+        return body.repeat_effects
+          ? { run: 'p3' }
+          : new Refusal(409, { message, error: 'RefusedError', detail: {} });
+      }
+    });
+    const model = new PipelinesModel(fake.api);
+    model.setShown(true);
+    await model.open('train');
+    let said = '';
+    let sure = false;
+    const confirm = async (_: string, text: string) => {
+      said = text;
+      return sure;
+    };
+    await draw(<PipelinesView model={model} can={CAN} />, { confirm });
+    fireEvent.click(screen.getByText('Resume'));
+    await act(settled);
+    expect(said).toBe(message);
+    expect(sent).toEqual([{}]);
+    sure = true;
+    fireEvent.click(screen.getByText('Resume'));
+    await act(settled);
+    expect(sent).toEqual([{}, {}, { repeat_effects: true }]);
+    expect(fake.asked).toContain('GET pipelines/runs/p3');
+  });
 });
 
 describe('monitoring', () => {

@@ -55,13 +55,17 @@ export class PipelinesModel extends ViewModel {
     });
   }
 
-  resume(): Promise<void> {
+  /** Go on with the run. Null, or what would be repeated if it were allowed to repeat effects. */
+  async resume(repeatEffects = false): Promise<string | null> {
     const id = this.runId;
-    return this.act(async () => {
+    await this.act(async () => {
       if (id !== null) {
-        this.runId = (await this.api.resumePipeline(id)).run;
+        this.runId = (await this.api.resumePipeline(id, repeatEffects)).run;
       }
     });
+    const refused =
+      this.problem?.name === 'RefusedError' && this.problem.message.includes('--repeat-effects');
+    return refused && this.problem ? this.problem.message : null;
   }
 
   async showLog(run: string): Promise<void> {

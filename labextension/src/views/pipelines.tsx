@@ -224,6 +224,12 @@ function RunOf(props: IProps & { running: IPipelineRun; underWay: boolean; broke
       await model.stop();
     }
   };
+  const resume = async () => {
+    const repeated = await model.resume();
+    if (repeated !== null && (await desk.confirm('Repeat this?', repeated, 'Resume and repeat'))) {
+      await model.resume(true);
+    }
+  };
   const done = running.steps.filter(s =>
     ['COMPLETED', 'CACHED', 'SKIPPED'].includes(s.state.toUpperCase())
   ).length;
@@ -245,7 +251,7 @@ function RunOf(props: IProps & { running: IPipelineRun; underWay: boolean; broke
           </Button>
         )}
         {broken && (
-          <Button primary disabled={!can.write || model.busy} onClick={() => void model.resume()}>
+          <Button primary disabled={!can.write || model.busy} onClick={() => void resume()}>
             Resume
           </Button>
         )}
