@@ -131,25 +131,26 @@ def compare(source: Path, top: Path, place: Path, args: argparse.Namespace) -> C
     found.cells = len(plain.cells)
     found.errors = sum(any(m["type"] == "error" for m in messages) for messages in plain.cells.values())
     found.cards = ours.cards
-    stuck = plain.end is None and ours.end is None
-    if stuck:  # the last cell was killed in the middle of a word
-        for run in runs.values():
-            run.cells.pop(max(plain.cells, default=0), None)
+    stopped = [
+        mode for mode, run in runs.items() if run.end is None
+    ]  # killed in the middle of a word, in its last cell
+    until = min((max(runs[mode].cells, default=0) for mode in stopped if mode != "traced"), default=sys.maxsize)
+    again = max(traced.cells, default=0) if "traced" in stopped else sys.maxsize
     forms = {mode: Forms(days) for mode in runs}
-    for cell in sorted({*plain.cells, *ours.cells}):
+    for cell in sorted(c for c in {*plain.cells, *ours.cells} if c < until):
         said = {mode: forms[mode].cell(runs[mode].cells.get(cell, ())) for mode in runs}
         if said["plain"] == said["nbops"]:
             continue
-        if said["plain"] == said["traced"]:
+        if said["plain"] == said["traced"] or cell >= again:
             found.differs[cell] = _difference(said["plain"], said["nbops"])
         else:
             found.varies[cell] = _difference(said["plain"], said["traced"])
     ends = [None if run.end is None else [Forms(days).text(t) for t in run.end] for run in (plain, ours)]
-    if ends[0] != ends[1] and not found.varies:
+    if (ends[0] != ends[1] and plain.end is not None) and not found.varies:
         found.differs[-1] = [str(e)[:2000] for e in ends]
     found.verdict = "differs" if found.differs else "varies by itself" if found.varies else "same"
-    if stuck:
-        found.verdict += ", out of time in both"
+    if stopped:
+        found.verdict += f", out of time: {', '.join(stopped)}"
     if traced.end is not None and ours.end is not None:
         found.check = checked(place / "traced" / "trace.jsonl", place / "nbops" / "store", place)
     return found

@@ -125,7 +125,7 @@ def _files(check: Check, where: str, files: list[list[str]], mine: list[Any], pl
             check.files.recorded += 1
         elif mode == "read" and path in written:
             check.explain(check.files, "read back by the cell that wrote it")
-        elif path.startswith(tempfile.gettempdir() + os.sep):
+        elif mode == "write" and path.startswith(tempfile.gettempdir() + os.sep):
             check.explain(check.files, "made in the folder for temporary files by the cell itself")
         else:
             check.missing.append(f"{where} {mode} of {path}")

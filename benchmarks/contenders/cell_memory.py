@@ -36,6 +36,7 @@ FIT = """
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import r2_score
 """
+KEEP = "[store]\nkeep = ['{}']\nquota_per_run_mb = 100_000\nquota_mb = 100_000\n"
 # name → (toml, what is made before and isn't tracked, the cell: SIZE is in bytes, FILE the file's name, the last cell)
 WORK = {
     "floats": (
@@ -59,9 +60,9 @@ WORK = {
         "first = df.iloc[0, 0]",
     ),
     "csv": ("", FILE, "df = pd.read_csv(FILE)", "first = df.iloc[0, 0]"),
-    "kept csv": ("[store]\nkeep = ['*.csv']\n", FILE, "size = open(FILE).seek(0, 2)", "first = 1"),
+    "kept csv": (KEEP.format("*.csv"), FILE, "size = open(FILE).seek(0, 2)", "first = 1"),
     "kept frame": (
-        "[store]\nkeep = ['df']\n",
+        KEEP.format("df"),
         IMPORTS,
         "df = pd.DataFrame(np.random.default_rng(0).random((int(SIZE) // 80, 10)), copy=False)",
         "first = df.iloc[0, 0]",

@@ -44,3 +44,19 @@ def test_a_card_says_at_once_what_is_stale_or_out_of_order(tracked_kernel: Kerne
     assert "stale now" in again["text/html"]
     (then,) = tracked_kernel.cards(use)
     assert "stale" not in then["text/plain"]
+
+
+def test_models_that_saw_the_rows_they_were_judged_on(tracked_kernel: Kernel) -> None:
+    assert "nothing has been tracked" in tracked_kernel.text("%nbops leakage")
+    tracked_kernel.run("%nbops auto on")
+    tracked_kernel.run(
+        "import pandas as pd\nfrom sklearn.linear_model import Ridge\nfrom sklearn.metrics import r2_score\n"
+        "rows = pd.DataFrame({'a': [i * 0.37 % 1 for i in range(90)]})\nrows['y'] = rows.a * 2 + 1"
+    )
+    assert "no model of this kernel" in tracked_kernel.text("%nbops leakage")
+    tracked_kernel.run("model = Ridge().fit(rows[['a']], rows['y'])")
+    tracked_kernel.run("test = rows[40:]\nscore = r2_score(test['y'], model.predict(test[['a']]))")
+    said = tracked_kernel.text("%nbops leakage")
+    assert said.startswith("model: shared rows, certain (In [")
+    assert "50 (100.0%) are among the 90 that it was trained on" in said
+    assert "takes nothing more" in tracked_kernel.text("%nbops leakage model")

@@ -32,7 +32,11 @@ def notebook_path(
         said = name if name.endswith(".ipynb") else None  # a console's session has a name too
     if not isinstance(said, (str, Path)):
         return None
-    return Path(said).expanduser().absolute()
+    path = Path(said).expanduser()
+    if path.is_absolute() or path.exists():
+        return path.absolute()
+    # a session that was opened without a name: the path is one below the server's root, the kernel's folder too
+    return next((folder / path for folder in Path.cwd().parents if (folder / path).is_file()), path.absolute())
 
 
 def by_cells(folder: Path, cell_id: str | None, sources: Sequence[str]) -> Path | None:

@@ -357,14 +357,15 @@ class Session:
         return new
 
     def _moved(self, cell: OpenCell) -> str | None:
-        """The notebook's new path, if it was renamed since."""
-        if self.notebook is None or self.run_id is not None or self.notebook.exists():
+        """The notebook's new path, if it was renamed since, or wasn't known before."""
+        if self.notebook is None or self.run is None or self.run_id is not None:
             return None
-        found = by_cells(self.notebook.parent, cell.start.cell_id, [cell.start.source])
-        if found is None:
-            return None
-        self.notebook = found
-        return relative(self.workspace, found)
+        if not self.notebook.exists():
+            found = by_cells(self.notebook.parent, cell.start.cell_id, [cell.start.source])
+        else:
+            found = self.notebook if self.run.notebook is None else None
+        self.notebook = found or self.notebook
+        return relative(self.workspace, found) if found else None
 
     # A run whose end could not be written would stay open as long as this process lives.
     def _left_open(self, run: Run | None, status: RunStatus, error: str | None) -> None:

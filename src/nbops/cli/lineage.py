@@ -58,10 +58,7 @@ def leakage(asked: str, as_json: bool) -> None:
     from nbops.lineage.badges import leaks_of
 
     found = leaks_of(workspace(), asked)
-    rows = [
-        [f.model, f.kind.value, "" if not f.leak else "certain" if f.certain else "possible", ", ".join(f.cells), f.why]
-        for f in found
-    ]
+    rows = [[f.model, f.kind.value, f.doubt, ", ".join(f.cells), f.why] for f in found]
     empty = f"{asked}: no model was judged on rows that it wasn't fitted on"
     show(found, lambda: table(rows, ["model", "", "", "cells", "why"], empty), as_json)
     proved = [f for f in found if f.leak and f.certain]

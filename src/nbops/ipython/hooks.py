@@ -47,6 +47,7 @@ class CellHooks:
         self._problem: str | None = None
         self._ledger: Ledger | None = None
         self._found: Path | None = None  # the notebook, by its cells
+        self._tracked = 0  # cells
 
     def pre_run_cell(self, info: Any) -> None:
         parent = self._message(), threading.get_ident()
@@ -115,6 +116,9 @@ class CellHooks:
             return
         session = current_session()
         if session is not None and not session.off:
+            self._tracked += 1
+            if session.notebook is None and self._tracked & (self._tracked - 1) == 0 and self._tracked > 1:
+                session.notebook = self._notebook()  # the more cells have run, the better they tell
             self._clear = PendingClear(self.shell)
             self._cell = session.begin(self._start(info, marked or TrackLine()), self.shell.user_ns)
 

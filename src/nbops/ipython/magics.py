@@ -31,6 +31,7 @@ class NbopsMagics(Magics):
             "auto": ("auto on|off", self._auto),
             "card": ("card full|line|off", self._card),
             "diff": ("diff RUN RUN", self._diff),
+            "leakage": ("leakage", self._leakage),
             "lineage": ("lineage NAME", self._lineage),
             "off": ("off", self._off),
             "on": ("on", self._on),
@@ -56,6 +57,7 @@ class NbopsMagics(Magics):
             %nbops show [RUN]          one run; by default the last
             %nbops diff RUN RUN        how two runs differ
             %nbops lineage NAME        what a variable (file, model, run) came from, and what came of it
+            %nbops leakage             which models were judged on rows that they, or a transformer, were fitted on
             %nbops stale               which cells don't show what they would, run from top to bottom
             %nbops step NAME           here begins a step, for 'nbops pipeline split'
         """
@@ -193,6 +195,17 @@ class NbopsMagics(Magics):
         picture = {"image/svg+xml": lineage_svg(graph), "text/plain": lineage_text(graph)}
         self.hooks.shell.display_pub.publish(data=picture, metadata={})
         return ""
+
+    def _leakage(self, words: list[str]) -> str:
+        from nbops.lineage.leakage import check
+        from nbops.render.lineage import leakage_text
+
+        _none("leakage", words)
+        session = open_session()
+        if session is None or session.run is None:
+            return "nbops: nothing has been tracked in this kernel yet"
+        found = check(session.workspace, session.run.id)
+        return leakage_text([(f.model, f.kind.value, f.doubt, f.cells, f.why) for f in found])
 
     def _stale(self, words: list[str]) -> str:
         from nbops.lineage.stale import stale_session

@@ -62,6 +62,11 @@ class Finding:
         """It is, or may be, leakage."""
         return self.kind not in (LeakKind.NONE, LeakKind.UNKNOWN)
 
+    @property
+    def doubt(self) -> str:
+        """Of a leak in one word whether it is one; of others nothing."""
+        return "" if not self.leak else "certain" if self.certain else "possible"
+
 
 def check(ws: Workspace, run_id: str) -> tuple[Finding, ...]:
     """Every model that was judged in the kernel of a run, checked for leakage.

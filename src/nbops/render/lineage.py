@@ -65,6 +65,18 @@ def stale_text(findings: Sequence[tuple[str, str, str]], seen: str) -> str:
     )
 
 
+def leakage_text(findings: Sequence[tuple[str, str, str, Sequence[str], str]]) -> str:
+    """Findings of the leakage check (model, kind, "certain", "possible" or "", cells, why)."""
+    if not findings:
+        return "no model of this kernel was judged on rows that it wasn't fitted on"
+    lines = []
+    for model, kind, doubt, cells, why in findings:
+        where = f" ({', '.join(cells)})" if cells else ""
+        lines.append(f"{model}: {kind}{', ' if doubt else ''}{doubt}{where}")
+        lines.append(f"  {why}")
+    return "\n".join(lines)
+
+
 def _ends(start: list[Node], step: Callable[[str], tuple[str, ...]]) -> list[Node]:
     """Of several nodes asked for (a run's cells), those from which no other one leads here."""
     reached: set[str] = set()
