@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from nbops.catalog.deletion import delete
 from nbops.core.errors import ExecutionError, RefusedError, UnknownNameError, UsageError
 from nbops.core.runs import Owner, Run, RunKind, RunStatus
 from nbops.pipeline.joined import StepDone, run_id, run_step
@@ -180,6 +181,11 @@ def test_a_step_that_somebody_is_at_is_refused_and_taken_over_when_he_is_gone(jo
     assert one("maybe").state == "SKIPPED"
     at_work({"host": "another-pod", "pid": 7, "started": "1", "boot": ""})
     assert one("maybe").run.detail["at_work"] == {}
+    delete(project.ws(), [run.id])  # nobody is at it, and nobody need ever be again
+    with pytest.raises(
+        RefusedError, match=r"the run 'k' of the pipeline 'main' .* is there no more: it was deleted on"
+    ):
+        one("make")
 
 
 def test_steps_at_the_same_moment_find_one_run_and_lose_nothing(joined):
