@@ -17,6 +17,7 @@ import pytest
 from nbops.catalog.deletion import delete
 from nbops.core.errors import ExecutionError, RefusedError, UnknownNameError, UsageError
 from nbops.core.runs import Owner, Run, RunKind, RunStatus
+from nbops.pipeline import checkpointing
 from nbops.pipeline.joined import StepDone, run_id, run_step
 from nbops.pipeline.run import run_pipeline
 from nbops.store import runs
@@ -121,9 +122,15 @@ def test_what_it_read_outside_is_not_asked_again_within_the_run(joined):
     assert "the code changed" in one("make").why
 
 
-def test_a_failure_is_told_and_a_step_that_is_tried_again_brings_the_run_back(joined, texts):
+def test_a_failure_is_told_and_a_step_that_is_tried_again_goes_on_and_brings_the_run_back(joined, texts, monkeypatch):
     project, one = joined
-    project.notebook("each.ipynb", "# parameters\npart = 1", "import nbops\nnbops.output('size', 1 / (part - 10))")
+    monkeypatch.setattr(checkpointing, "RISK_S", 0.0)  # the notebooks of tests are short
+    project.notebook(
+        "each.ipynb",
+        "# parameters\npart = 1",
+        "import nbops, pathlib, time\npathlib.Path(f'began-{part}-{time.time_ns()}').touch()\ntime.sleep(0.2)",
+        "part == 10 and not pathlib.Path('mended').exists() and 1 / 0\nnbops.output('size', part)",
+    )
     assert one("make").state == "COMPLETED"
     with pytest.raises(ExecutionError, match=r"each\[10\].*ZeroDivisionError"):
         one("each")
@@ -136,8 +143,11 @@ def test_a_failure_is_told_and_a_step_that_is_tried_again_brings_the_run_back(jo
     executed = project.ws().home / "runs" / told.run.detail["steps"]["tell"]["run"] / "tell.ipynb"
     assert texts(executed) == "told: each\n"
 
-    project.notebook("each.ipynb", "# parameters\npart = 1", "import nbops\nnbops.output('size', part)")
+    (project.root / "mended").touch()
     back = one("each").run
+    assert sorted(path.name.split("-")[1] for path in project.root.glob("began-*")) == ["1", "10", "9"], "once each"
+    (failed, resumed) = [c for c in runs.children(project.ws().store, back.id) if c.name == "each[10]"]
+    assert (failed.status, resumed.detail["resumed"]["attempt"]) == (RunStatus.FAILED, failed.id)
     assert (back.status, back.error, "sum" in back.detail["steps"]) == (RunStatus.IN_PROGRESS, None, False)
     assert one("sum").run.status == RunStatus.COMPLETED
 

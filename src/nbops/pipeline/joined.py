@@ -98,7 +98,8 @@ def run_step(
     try:
         if not last or state.failures:
             before = len(state.failures)
-            work_on(state, step, mine, pipeline.jobs if jobs is None else jobs)
+            most = (pipeline.jobs if jobs is None else jobs) if planned.foreach else 1
+            work_on(state, step, mine, most)
             error = "\n".join(state.failures[before:])
         else:
             state.steps[step] = {"status": "", "why": NOTHING_FAILED}
