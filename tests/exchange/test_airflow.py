@@ -21,6 +21,7 @@ from needs import missing
 
 PYTHON = Path(__file__).resolve().parents[2] / ".venv-airflow" / "bin" / "python"
 NOTE = 'it\'s a "note"\n$HOME `ls` {{ 1 + 1 }} \\ é'
+STEP = 'the "holiday\'s" $HOME; `ls` é'
 READ = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
@@ -46,6 +47,7 @@ def ws(tmp_path: Path) -> Workspace:
     """The first step fails the first time it is tried, and hands on; the second is skipped; the third takes."""
     root = tmp_path / "a project"
     toml = (TOML + NIGHTLY.replace('note = "it\'s"', f"note = {json.dumps(NOTE)}")).replace("jobs = 2", "jobs = 1")
+    toml = toml.replace('"the holiday\'s"', json.dumps(STEP))
     ws = project(root, toml)
     first = (
         "import nbops, pathlib\nif not pathlib.Path('tried').exists():\n    pathlib.Path('tried').touch()\n    1 / 0"
@@ -91,9 +93,9 @@ def test_it_reads_the_dag_and_runs_it_as_one_run_of_ours(airflow: Airflow, ws: W
         "params": {"months": 12, "note": NOTE},
         "tasks": {
             "prepare": [[], "all_success", 1, False],
-            "the_holiday_s": [["prepare"], "all_success", 2, False],
-            "train": [["prepare", "the_holiday_s"], "none_failed", 2, False],
-            "tell": [["prepare", "the_holiday_s", "train"], "all_done_setup_success", 2, True],
+            "the_holiday_s_HOME_ls_é": [["prepare"], "all_success", 2, False],
+            "train": [["prepare", "the_holiday_s_HOME_ls_é"], "none_failed", 2, False],
+            "tell": [["prepare", "the_holiday_s_HOME_ls_é", "train"], "all_done_setup_success", 2, True],
         },
     }
     made = airflow("-m", "airflow", "db", "migrate")
@@ -107,11 +109,11 @@ def test_it_reads_the_dag_and_runs_it_as_one_run_of_ours(airflow: Airflow, ws: W
         assert run.detail["key"].startswith("train manual__")
         assert runs.params(store, run.id) == {"months": 12, "note": NOTE}
         assert {step: how["status"] for step, how in run.detail["steps"].items()} == {
-            "prepare": wanted, "the holiday's": "SKIPPED", "train": wanted, "tell": "",
+            "prepare": wanted, STEP: "SKIPPED", "train": wanted, "tell": "",
         }  # fmt: skip
         tried = ["FAILED"] if wanted == "COMPLETED" else []
         children = [(child.name, str(child.status)) for child in runs.children(store, run.id)]
         assert children == [
-            *(("prepare", state) for state in (*tried, wanted)), ("the holiday's", "SKIPPED"), ("train", wanted),
+            *(("prepare", state) for state in (*tried, wanted)), (STEP, "SKIPPED"), ("train", wanted),
         ]  # fmt: skip
     assert len(runs.listed(store, kinds=[RunKind.PIPELINE])) == 2

@@ -165,6 +165,10 @@ def test_what_makes_no_sense_is_refused_and_leaves_the_run_as_it_was(joined):
     one("make", "two", params={"n": 2})
     with pytest.raises(UsageError, match=r"begun with the parameters n=2, not \(none\)"):
         one("each", "two")
+    project.toml(TOML.replace('needs = ["make"]', 'needs = ["make"]\nwhen = "inputs.rows.value == []"'))
+    said = one("maybe", "two", params={"n": 2})
+    assert (said.state, said.why) == ("SKIPPED", "when = 'inputs.rows.value == []' doesn't hold")
+    assert said.run.detail["steps"]["after"]["why"] == "'maybe' was skipped"
 
 
 def test_a_step_that_somebody_is_at_is_refused_and_taken_over_when_he_is_gone(joined):
