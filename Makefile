@@ -19,7 +19,7 @@ define front
 	else echo "SKIPPED, NOT CHECKED: $(1): npm is missing" >&2; fi
 endef
 
-.PHONY: env demo test lint format bench soak scheduler-env clean front-test front-lint front-format
+.PHONY: env demo test lint format bench soak scheduler-env airflow-env clean front-test front-lint front-format
 
 env: $(VENV)/.made
 
@@ -34,6 +34,15 @@ scheduler-env: .venv-scheduler/.made
 .venv-scheduler/.made: pyproject.toml
 	test -x .venv-scheduler/bin/python || $(PYTHON) -m venv .venv-scheduler
 	.venv-scheduler/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[jupyter-scheduler]'
+	touch $@
+
+# Airflow, in an environment of its own, as whoever uses it has it: it runs what 'nbops export airflow' writes.
+AIRFLOW := tests/exchange/airflow-requirements.txt
+airflow-env: .venv-airflow/.made
+
+.venv-airflow/.made: $(AIRFLOW)
+	test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps --requirement $(AIRFLOW)
 	touch $@
 
 demo: env
@@ -75,4 +84,4 @@ soak: env
 	PYTHONPATH=tests $(BIN)/python tests/automation/soak.py --kills $(or $(N),10000)
 
 clean:
-	rm -rf $(VENV) .venv-scheduler $(DEMO_DIR) dist build .pytest_cache .mypy_cache .ruff_cache $(FRONT)/node_modules src/nbops/labextension
+	rm -rf $(VENV) .venv-scheduler .venv-airflow $(DEMO_DIR) dist build .pytest_cache .mypy_cache .ruff_cache $(FRONT)/node_modules src/nbops/labextension

@@ -20,10 +20,10 @@ FLOORS = {
     1.5: ["settings", "workspace"],
     1.8: ["checkpoints"],
     2: ["capture", "lineage", "catalog", "pipeline", "registry", "monitor"],
-    3: ["scoring", "verification", "reproduction", "exchange"],
+    3: ["scoring", "verification", "reproduction"],
     4: ["promotion"],
     5: ["automation"],
-    6: ["demo"],
+    6: ["demo", "exchange"],
     7: ["ipython", "widgets", "cli", "server", "labscheduler"],
     8: ["__init__"],  # re-exports, lazily
 }

@@ -10,7 +10,7 @@ import pytest
 from croniter import croniter
 
 from nbops.automation import schedules
-from nbops.exchange import timers
+from nbops.exchange import caller, timers
 from nbops.settings import ScheduleSettings
 from nbops.workspace import Workspace, open_workspace
 from needs import missing
@@ -62,5 +62,5 @@ def test_systemd_takes_the_units(ws: Workspace, tmp_path: Path) -> None:
 
 
 def test_a_secret_in_the_store_s_url_is_noticed() -> None:
-    assert timers.secrets({"NBOPS_STORE": "postgresql://me:hunter2Zq@db/x"}) == ["NBOPS_STORE"]
-    assert timers.secrets({"NBOPS_STORE": "postgresql://me@db/x"}) == []
+    assert caller.secrets({"NBOPS_STORE": "postgresql://me:hunter2Zq@db/x"}) == ["NBOPS_STORE"]
+    assert caller.secrets({"NBOPS_STORE": "postgresql://me@db/x"}) == []

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from nbops.catalog.deletion import delete
 from nbops.core.errors import ExecutionError, RefusedError, UnknownNameError, UsageError
 from nbops.core.runs import Owner, Run, RunKind, RunStatus
+from nbops.pipeline import checkpointing
 from nbops.pipeline.joined import StepDone, run_id, run_step
 from nbops.pipeline.run import run_pipeline
 from nbops.store import runs
@@ -120,9 +122,15 @@ def test_what_it_read_outside_is_not_asked_again_within_the_run(joined):
     assert "the code changed" in one("make").why
 
 
-def test_a_failure_is_told_and_a_step_that_is_tried_again_brings_the_run_back(joined, texts):
+def test_a_failure_is_told_and_a_step_that_is_tried_again_goes_on_and_brings_the_run_back(joined, texts, monkeypatch):
     project, one = joined
-    project.notebook("each.ipynb", "# parameters\npart = 1", "import nbops\nnbops.output('size', 1 / (part - 10))")
+    monkeypatch.setattr(checkpointing, "RISK_S", 0.0)  # the notebooks of tests are short
+    project.notebook(
+        "each.ipynb",
+        "# parameters\npart = 1",
+        "import nbops, pathlib, time\npathlib.Path(f'began-{part}-{time.time_ns()}').touch()\ntime.sleep(0.2)",
+        "part == 10 and not pathlib.Path('mended').exists() and 1 / 0\nnbops.output('size', part)",
+    )
     assert one("make").state == "COMPLETED"
     with pytest.raises(ExecutionError, match=r"each\[10\].*ZeroDivisionError"):
         one("each")
@@ -135,8 +143,11 @@ def test_a_failure_is_told_and_a_step_that_is_tried_again_brings_the_run_back(jo
     executed = project.ws().home / "runs" / told.run.detail["steps"]["tell"]["run"] / "tell.ipynb"
     assert texts(executed) == "told: each\n"
 
-    project.notebook("each.ipynb", "# parameters\npart = 1", "import nbops\nnbops.output('size', part)")
+    (project.root / "mended").touch()
     back = one("each").run
+    assert sorted(path.name.split("-")[1] for path in project.root.glob("began-*")) == ["1", "10", "9"], "once each"
+    (failed, resumed) = [c for c in runs.children(project.ws().store, back.id) if c.name == "each[10]"]
+    assert (failed.status, resumed.detail["resumed"]["attempt"]) == (RunStatus.FAILED, failed.id)
     assert (back.status, back.error, "sum" in back.detail["steps"]) == (RunStatus.IN_PROGRESS, None, False)
     assert one("sum").run.status == RunStatus.COMPLETED
 
@@ -154,6 +165,10 @@ def test_what_makes_no_sense_is_refused_and_leaves_the_run_as_it_was(joined):
     one("make", "two", params={"n": 2})
     with pytest.raises(UsageError, match=r"begun with the parameters n=2, not \(none\)"):
         one("each", "two")
+    project.toml(TOML.replace('needs = ["make"]', 'needs = ["make"]\nwhen = "inputs.rows.value == []"'))
+    said = one("maybe", "two", params={"n": 2})
+    assert (said.state, said.why) == ("SKIPPED", "when = 'inputs.rows.value == []' doesn't hold")
+    assert said.run.detail["steps"]["after"]["why"] == "'maybe' was skipped"
 
 
 def test_a_step_that_somebody_is_at_is_refused_and_taken_over_when_he_is_gone(joined):
@@ -180,6 +195,11 @@ def test_a_step_that_somebody_is_at_is_refused_and_taken_over_when_he_is_gone(jo
     assert one("maybe").state == "SKIPPED"
     at_work({"host": "another-pod", "pid": 7, "started": "1", "boot": ""})
     assert one("maybe").run.detail["at_work"] == {}
+    delete(project.ws(), [run.id])  # nobody is at it, and nobody need ever be again
+    with pytest.raises(
+        RefusedError, match=r"the run 'k' of the pipeline 'main' .* is there no more: it was deleted on"
+    ):
+        one("make")
 
 
 def test_steps_at_the_same_moment_find_one_run_and_lose_nothing(joined):

@@ -1,1 +1,1 @@
-"""Floor 3: files that other programs read: who runs the schedules where no worker of ours stays up."""
+"""Floor 6: files that other programs read: who runs pipelines and schedules where no worker of ours stays up."""

@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from nbops.core.redaction import redact_text
+from nbops.exchange.caller import program, variables
 from nbops.workspace import Workspace
-
-PASSED_ON = ("NBOPS_HOME", "NBOPS_STORE", "NBOPS_ARTIFACTS", "NBOPS_IDENTITY")
-"""What says which store is meant: it is written into the files, since cron's environment has none of it."""
 
 
 def crontab(ws: Workspace, environ: Mapping[str, str] = os.environ) -> str:
     """A line for ``crontab -e``. flock holds the next tick back while one still works."""
-    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in _variables(environ))
-    lock, program = shlex.quote(str(ws.home / "tick.lock")), shlex.quote(_program())
-    command = f"cd {shlex.quote(str(ws.root))} && {variables}{' ' * bool(variables)}flock -n {lock} {program} tick"
+    told = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables(environ))
+    lock, nbops = shlex.quote(str(ws.home / "tick.lock")), shlex.quote(program())
+    command = f"cd {shlex.quote(str(ws.root))} && {told}{' ' * bool(told)}flock -n {lock} {nbops} tick"
     return (
         f"# nbops: schedules and deployments of {ws.root}\n"
         f"* * * * * {command.replace('%', chr(92) + '%')}\n"  # to cron, % is the end of the line
@@ -32,9 +27,9 @@ def crontab(ws: Workspace, environ: Mapping[str, str] = os.environ) -> str:
 
 def units(ws: Workspace, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """{file name: content} of systemd's user units: a worker that stays up, or a timer in its place."""
-    variables = "".join(f"Environment={_quoted(f'{name}={value}')}\n" for name, value in _variables(environ))
-    about = f"WorkingDirectory={_path(ws.root)}\n{variables}"
-    nbops = _quoted(_program())
+    told = "".join(f"Environment={_quoted(f'{name}={value}')}\n" for name, value in variables(environ))
+    about = f"WorkingDirectory={_path(ws.root)}\n{told}"
+    nbops = _quoted(program())
     return {
         "nbops-worker.service": (
             f"[Unit]\nDescription=nbops worker of {ws.root}\nAfter=network-online.target\n\n"
@@ -49,21 +44,6 @@ def units(ws: Workspace, environ: Mapping[str, str] = os.environ) -> dict[str, s
             "[Timer]\nOnCalendar=minutely\nAccuracySec=1s\n\n[Install]\nWantedBy=timers.target\n"
         ),
     }
-
-
-def secrets(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The variables whose values look like secrets, and would stand in the files."""
-    return [name for name, value in _variables(environ) if redact_text(value) != value]
-
-
-def _variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(name, environ[name]) for name in PASSED_ON if environ.get(name)]
-
-
-def _program() -> str:
-    """The console script that belongs to this Python."""
-    beside = Path(sys.executable).with_name("nbops")
-    return str(beside if beside.exists() else shutil.which("nbops") or "nbops")
 
 
 def _quoted(word: str) -> str:

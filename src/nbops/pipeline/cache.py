@@ -8,7 +8,6 @@ out to use are compared with those of the run that would stand for it.
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 import re
 from collections.abc import Iterable, Mapping
@@ -127,13 +126,6 @@ def stood_on(
     same = key if key == found.key else None
     kept = {"key": same, "parts": parts, "text": text.kept(), "packages": used_packages(run), "seen": _seen(ws, run)}
     return kept, same
-
-
-def same(ws: Workspace, run: Run, found: Verdict, spec: Step, inputs: Mapping[str, Path]) -> bool:
-    """Would this completed run come out the same now, what it read outside (the clock, a URL) left aside?"""
-    kept = run.detail.get("cache") or {}
-    declared = dataclasses.replace(spec, cache=True)
-    return kept.get("key") == found.key and not _speaks_against(ws, run, declared, inputs)
 
 
 NEVER = "it has not completed before"

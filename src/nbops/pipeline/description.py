@@ -52,9 +52,9 @@ def described(ws: Workspace, name: str | None = None) -> dict[str, Any]:
             for key in ("help", "choices", "min", "max", "bounds"):  # what one step leaves unsaid, another may say
                 if entry[key] in (None, "", []):
                     entry[key] = said_here[key]
-            said = _said(pipeline, step, parameter.name)
-            if said:
-                entry |= {"default": said[0], "written": repr(said[0]), "known": True, "required": False}
+            told = said(pipeline, step, parameter.name)
+            if told:
+                entry |= {"default": told[0], "written": repr(told[0]), "known": True, "required": False}
     return {
         "name": name,
         "jobs": pipeline.jobs,
@@ -65,7 +65,7 @@ def described(ws: Workspace, name: str | None = None) -> dict[str, Any]:
     }
 
 
-def _said(pipeline: Pipeline, step: str, name: str) -> list[Any]:
+def said(pipeline: Pipeline, step: str, name: str) -> list[Any]:
     """What nbops.toml says of a parameter; empty where it doesn't."""
     for source in (pipeline.steps[step].params, pipeline.params):
         if name in source:

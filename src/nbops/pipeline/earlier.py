@@ -3,7 +3,7 @@ and of a step that didn't the cells before its last state."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,25 +60,32 @@ def earlier(ws: Workspace, asked: str, name: str | None, *, repeat_effects: bool
         raise UsageError(f"run {run.id} is of the pipeline {run.name!r}, not of {name!r}")
     if run.status is RunStatus.COMPLETED:
         raise UsageError(f"run {run.id} is completed; only one that didn't come to its end is gone on with")
-    done: dict[str, Run] = {}
-    broken: dict[str, Run] = {}
-    seen: set[str] = set()  # what became of a step later counts more
+    tried: list[Run] = []
     for attempt in _chain(ws, run):
         children = runs.children(ws.store, attempt.id)
         going = next((r for r in (attempt, *children) if not r.status.ended), None)
         if going is not None:
             raise RefusedError(f"run {going.id} ({going.name}) is still {going.status.lower()}: stop it first, or wait")
-        for child in reversed(children):
-            if child.kind is not RunKind.STEP or child.name in seen:
-                continue
-            seen.add(child.name)
-            hit = child.detail.get("cached_from")
-            if child.status is RunStatus.COMPLETED:
-                done[child.name] = child
-            elif hit is not None and runs.exists(ws.store, hit):
-                done[child.name] = runs.as_stored(ws.store, hit)
-            elif child.status not in (RunStatus.SKIPPED, RunStatus.CACHED):
-                broken[child.name] = child
+        tried += reversed(children)
+    return of_steps(ws, run, tried, repeat_effects=repeat_effects)
+
+
+def of_steps(ws: Workspace, run: Run, tried: Iterable[Run], *, repeat_effects: bool) -> Earlier:
+    """What became of the executions of its steps, newest first: what became of one later counts more."""
+    done: dict[str, Run] = {}
+    broken: dict[str, Run] = {}
+    seen: set[str] = set()
+    for child in tried:
+        if child.kind is not RunKind.STEP or child.name in seen:
+            continue
+        seen.add(child.name)
+        hit = child.detail.get("cached_from")
+        if child.status is RunStatus.COMPLETED:
+            done[child.name] = child
+        elif hit is not None and runs.exists(ws.store, hit):
+            done[child.name] = runs.as_stored(ws.store, hit)
+        elif child.status not in (RunStatus.SKIPPED, RunStatus.CACHED):
+            broken[child.name] = child
     params = runs.params(ws.store, run.id)
     return Earlier(run=run, params=params, done=done, broken=broken, repeat_effects=repeat_effects)
 

@@ -3,8 +3,8 @@ command of its own, perhaps on another machine, and together they are one run of
 
 Who belongs together says the same `key`: the run's id is made of it, so two steps that begin at the same moment find
 one run. In it stands who is at work (``detail["at_work"]``); between steps nobody is, and the run has no owner. Asked
-again, a step that has completed is left as it is, one that failed is done again and the run comes back with it; who
-tries again, and when, is the caller's to say.
+again, a step that has completed is left as it is, one that failed goes on where it can (that it is asked for again says
+that its effects may be repeated) and the run comes back with it; who tries again, and when, is the caller's to say.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from nbops.core.errors import ExecutionError, RefusedError, UsageError
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Owner, Run, RunKind, RunStatus
 from nbops.pipeline import graph
+from nbops.pipeline.earlier import of_steps
 from nbops.pipeline.given import Given
 from nbops.pipeline.plan import Plan, Planned, plan
 from nbops.pipeline.progress import Progress
@@ -97,7 +98,8 @@ def run_step(
     try:
         if not last or state.failures:
             before = len(state.failures)
-            work_on(state, step, mine, pipeline.jobs if jobs is None else jobs)
+            most = (pipeline.jobs if jobs is None else jobs) if planned.foreach else 1
+            work_on(state, step, mine, most)
             error = "\n".join(state.failures[before:])
         else:
             state.steps[step] = {"status": "", "why": NOTHING_FAILED}
@@ -209,6 +211,7 @@ def _state(
 ) -> State:
     """The pipeline's run as it is, as if this process had done it all."""
     steps = dict(run.detail["steps"])
+    tried = [child for child in runs.children(ws.store, run.id) if child.detail.get("step") == step]
     state = State(
         ws=ws,
         plan=dataclasses.replace(whole, steps={} if mine is None else {step: mine}),
@@ -219,11 +222,8 @@ def _state(
         steps=steps,
         failures=[_why(how) for how in steps.values() if how["status"] in ("FAILED", "STOPPED")],
         others=frozenset(steps),
-        done={
-            child.name: child
-            for child in runs.children(ws.store, run.id)
-            if child.status in (RunStatus.COMPLETED, RunStatus.CACHED) and child.detail.get("step") == step
-        },
+        kept={child.name: child for child in tried if child.status in (RunStatus.COMPLETED, RunStatus.CACHED)},
+        earlier=None if forced else of_steps(ws, run, reversed(tried), repeat_effects=True),
     )
     for earlier in whole.graph.earlier(step) if mine is not None else ():
         if (how := steps.get(earlier)) is not None:

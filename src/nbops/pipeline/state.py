@@ -34,8 +34,8 @@ LEFT = "it lies before the step asked for"
 class State:
     """`steps` are those that are over: {step: {"status", "why", "run" …}}, as the pipeline's run keeps it. `given` is
     what each of them hands on, `parts` how each execution of those that aren't over has ended; `earlier` the run that
-    this one goes on with. `others` are the steps that other processes of the same run have done, `done` what this run
-    has of executions already, by name."""
+    this one goes on with. `others` are the steps that other processes of the same run have done, `kept` what this run
+    has of completed executions already, by name."""
 
     ws: Workspace
     plan: Plan
@@ -49,7 +49,7 @@ class State:
     failures: list[str] = field(default_factory=list)
     parts: dict[str, dict[str, tuple[dict[str, Any], Run | None] | None]] = field(default_factory=dict)
     others: frozenset[str] = frozenset()
-    done: Mapping[str, Run] = field(default_factory=dict)
+    kept: Mapping[str, Run] = field(default_factory=dict)
     _unsaved: list[tuple[Run, Mapping[str, Any]]] = field(default_factory=list)
     _saved_at: float = 0.0
 
@@ -85,27 +85,17 @@ class State:
     def verdict(self, one: Instance, before: Given) -> cache.Verdict:
         planned = self.plan.steps.get(one.step)
         why = "a step failed" if planned is None else "asked to run from here" * planned.first
-        inputs = self.inputs(one, before)
-        found = cache.verdict(
+        return cache.verdict(
             self.ws,
             one.name,
             one.spec,
             one.notebook,
             params=one.params,
-            inputs=inputs,
+            inputs=self.inputs(one, before),
             handovers=before.digests,
             forced=self.forced or why,
             done=self.earlier.done.get(one.name) if self.earlier is not None else None,
         )
-        done = self.done.get(one.name)
-        if (
-            found.hit is None
-            and done is not None
-            and not self.forced
-            and cache.same(self.ws, done, found, one.spec, inputs)
-        ):
-            return dataclasses.replace(found, hit=done, why="it was done already in this run", state="cached")
-        return found
 
     def take_as_is(self, step: str, planned: Planned) -> None:
         """A step before the one that was asked for: what it handed on last time still stands."""
@@ -141,10 +131,10 @@ class State:
     def cached(self, one: Instance, found: cache.Verdict, hit: Run) -> None:
         outputs = hit.detail.get("outputs", {})
         cache.restore(self.ws, outputs)
-        done = self.done.get(one.name)
-        if done is not None and hit.id in (done.id, done.detail.get("cached_from")):
+        kept = self.kept.get(one.name)
+        if kept is not None and hit.id in (kept.id, kept.detail.get("cached_from")):
             self.tell(one.name, "cached", why=found.why)
-            self.ended(one, {"status": str(done.status), "run": done.id, "why": found.why}, hit)
+            self.ended(one, {"status": str(kept.status), "run": kept.id, "why": found.why}, hit)
             return
         detail = {"cached_from": hit.id, "why": found.why, "outputs": outputs}
         run = self.ended_run(one.step, one.name, RunStatus.CACHED, one.notebook, detail)
