@@ -66,7 +66,7 @@ def work_on(state: State, step: str, planned: Planned, jobs: int) -> None:
     """
     if step == state.plan.on_failure_name:
         planned = replace(planned, params=_told(planned, state))
-    going = _Work(state, jobs)
+    going = _Work(state, jobs, apart=False)
     try:
         going.through({step: planned})
     except BaseException as error:
