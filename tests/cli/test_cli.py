@@ -46,7 +46,7 @@ COMMANDS = {
     "worker": set(),
     "plan": set(),
     "apply": set(),
-    "export": {"cron", "systemd"},
+    "export": {"cron", "systemd", "airflow", "argo"},
 }
 WRITING = {
     "init",

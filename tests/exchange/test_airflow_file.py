@@ -4,6 +4,7 @@ one in test_airflow.py."""
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -202,6 +203,7 @@ def test_the_file_is_written_whole_and_never_over_another_one(tmp_path: Path) ->
 
     printed = call()
     assert printed.returncode == 0, printed.stderr
+    assert json.loads(call("--json").stdout)["dag"].rstrip() == printed.stdout.rstrip()
     (tmp_path / "dag.py").write_text("mine")
     refused = call("--out", "dag.py")
     assert (refused.returncode, "'dag.py' is there already; --force replaces it" in refused.stderr) == (2, True)

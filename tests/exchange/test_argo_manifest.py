@@ -4,12 +4,14 @@ consistent: every template, dependency, parameter, volume, mutex that is named i
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from exported import NIGHTLY, TOML, exported
+from exported import NIGHTLY, TOML, exported, project
 from hera.workflows.models import CronWorkflow, WorkflowTemplate
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -166,6 +168,20 @@ def test_names_are_those_kubernetes_takes_or_refused(tmp_path: Path) -> None:
             manifests(tmp_path, cluster=cluster)
     with pytest.raises(UsageError, match="Argo would read it as a template"):
         manifests(tmp_path, steps.replace("a b", "{{x}}"))
+
+
+def test_the_command_writes_them(tmp_path: Path) -> None:
+    project(tmp_path, TOML + NIGHTLY)
+    command = [sys.executable, "-c", "from nbops.cli.main import main; main()", "export", "argo", "train"]
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert "Missing option '--image'" in call().stderr
+    done = call("--image", "train:1", "--claim", "work", "--secret", "keys", "--name", "night", "--out", "train.yaml")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    kinds = {one["kind"]: one["metadata"]["name"] for one in yaml.safe_load_all((tmp_path / "train.yaml").read_text())}
+    assert kinds == {"ConfigMap": "night", "WorkflowTemplate": "night", "CronWorkflow": "night"}
 
 
 @given(value=st.text(), kind=st.sampled_from([ANY, Kind(base="str", text="str")]))

@@ -62,14 +62,17 @@ def _of_a_pipeline(function: F) -> F:
 @export.command("airflow")
 @_of_a_pipeline
 @click.option("--dag-id", help="Of the DAG; by default the pipeline's name.")
-def airflow(pipeline: str | None, schedule: str | None, out: Path | None, force: bool, dag_id: str | None) -> None:
+@json_option
+def airflow(
+    pipeline: str | None, schedule: str | None, out: Path | None, force: bool, dag_id: str | None, as_json: bool
+) -> None:
     """A DAG for Airflow 3: a task for each step of a pipeline, a run of ours for each of its runs."""
     from nbops.exchange import airflow
     from nbops.exchange.orchestrated import told
 
     ws = workspace()
     text, notes = airflow.dag(ws, told(ws, pipeline, schedule), dag_id)
-    _written(text, notes, out, force)
+    _written(text, notes, out, force, {"dag": text, "notes": notes} if as_json else None)
 
 
 @export.command("argo")
@@ -79,6 +82,7 @@ def airflow(pipeline: str | None, schedule: str | None, out: Path | None, force:
 @click.option("--folder", default="/project", show_default=True, help="Where the project is in the container.")
 @click.option("--claim", metavar="NAME", help="The PersistentVolumeClaim of the project's folder, mounted there.")
 @click.option("--secret", metavar="NAME", default="nbops", show_default=True, help="The Secret with the variables.")
+@json_option
 def argo(
     pipeline: str | None,
     schedule: str | None,
@@ -89,6 +93,7 @@ def argo(
     folder: str,
     claim: str | None,
     secret: str,
+    as_json: bool,
 ) -> None:
     """A WorkflowTemplate for Argo Workflows, and a CronWorkflow where the pipeline has a schedule."""
     from nbops.exchange import argo
@@ -97,18 +102,20 @@ def argo(
     exported = told(workspace(), pipeline, schedule)
     cluster = argo.Cluster(image=image, folder=folder, claim=claim, secret=secret)
     found, notes = argo.documents(exported, cluster, name)
-    _written(argo.manifest(found, exported, notes), notes, out, force)
+    value = {"manifests": found, "notes": notes} if as_json else None
+    _written(argo.manifest(found, exported, notes), notes, out, force, value)
 
 
-def _written(text: str, notes: list[str], out: Path | None, force: bool) -> None:
-    """To standard output, or whole into a file: who reads it may look at any moment."""
+def _written(text: str, notes: list[str], out: Path | None, force: bool, value: Any) -> None:
+    """To standard output (as `value` for programs), or whole into a file: who reads it may look at any moment."""
+    if out is not None and out.exists() and not force:
+        raise UsageError(f"{str(out)!r} is there already; --force replaces it")
     for note in notes:
         click.echo(note, err=True)
+    if out is None or value is not None:
+        show(value, text.rstrip, value is not None)
     if out is None:
-        click.echo(text, nl=False)
         return
-    if out.exists() and not force:
-        raise UsageError(f"{str(out)!r} is there already; --force replaces it")
     beside = out.with_name(f".{out.name}.nbops")
     try:
         beside.write_text(text, encoding="utf-8")
