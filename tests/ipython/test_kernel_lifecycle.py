@@ -227,8 +227,8 @@ def test_looking_at_what_was_recorded(tracked_kernel: Kernel) -> None:
 
 
 def test_wrong_use_is_an_error_that_says_how(tracked_kernel: Kernel) -> None:
-    unknown = tracked_kernel.text("%nbops run")
-    assert "did you mean 'runs'?" in unknown
+    unknown = tracked_kernel.text("%nbops runz")
+    assert "did you mean 'run' or 'runs'?" in unknown
     assert "%nbops auto on|off" in unknown
     assert "one of on, off" in tracked_kernel.text("%nbops auto maybe")
     assert "one name at most" in tracked_kernel.text("%%track a b c\nx = 1")

@@ -112,7 +112,7 @@ class _Job:
 
 
 class _Work:
-    def __init__(self, state: State, jobs: int, apart: bool) -> None:
+    def __init__(self, state: State, jobs: int, apart: bool = False) -> None:
         self.state = state
         self.workers: Crew = crew(state.ws, jobs, self._heard, apart=apart)
         self.queue: list[_Job] = []
