@@ -130,7 +130,7 @@ def test_a_killed_pipeline_is_gone_on_with_and_comes_to_what_it_would_have_come_
     (killed,) = attempts(project, "long")
     lost = newest(project)
     assert lost.status == RunStatus.LOST
-    done = run_pipeline(project.ws(), resume="last")
+    done = run_pipeline(project.ws(), resume="last", jobs=jobs)
 
     assert done.detail["resumed"] == {"attempt": lost.id}
     assert {s: how["status"] for s, how in done.detail["steps"].items()} == {
