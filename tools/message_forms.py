@@ -38,6 +38,9 @@ _RANDOM_NAMES = re.compile(  # of widgets and comms (also as IPY_MODEL_<id>); of
     r"(?<![0-9a-f])(?:[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})(?![0-9a-f])"
     r"|\b[mpc][0-9a-f]{10}\b"
 )
+_RANDOM_DISPLAY = re.compile(
+    r"[0-9a-f]{16}"
+)  # IPython's own progress bar; others are named by people, or as widgets are
 
 
 class Forms:
@@ -60,7 +63,10 @@ class Forms:
             )
         for pattern, to in _RULES:
             text = pattern.sub(to, text)
-        return _RANDOM_NAMES.sub(lambda m: self._names.setdefault(m[0], f"<name {len(self._names)}>"), text)
+        return _RANDOM_NAMES.sub(lambda m: self._name(m[0]), text)
+
+    def _name(self, random: str) -> str:
+        return self._names.setdefault(random, f"<name {len(self._names)}>")
 
     def value(self, value: Any, key: str = "") -> Any:
         """A message's content. Images are kept as their digests."""
@@ -71,6 +77,8 @@ class Forms:
         if isinstance(value, str):
             if key.startswith("image/") and key != "image/svg+xml":
                 return "sha256:" + hashlib.sha256(value.encode()).hexdigest()
+            if key == "display_id" and _RANDOM_DISPLAY.fullmatch(value):
+                return self._name(value)
             return self.text(value)
         return value
 

@@ -65,6 +65,20 @@ def test_random_names_keep_who_is_who():
     assert first not in Forms().text(f"IPY_MODEL_{first}")
 
 
+def test_random_display_ids_keep_who_is_who_and_given_ones_stay():
+    def shown(*ids):
+        return [
+            {"type": "display_data", "content": {"data": {}, "transient": {"display_id": one}}, "metadata": {}}
+            for one in ids
+        ]
+
+    assert Forms().cell(shown("de02feee84cd63cb", "de02feee84cd63cb")) == Forms().cell(shown(*["bd293c0c221cdddf"] * 2))
+    assert Forms().cell(shown("de02feee84cd63cb", "de02feee84cd63cb")) != Forms().cell(
+        shown("de02feee84cd63cb", "bd293c0c221cdddf")
+    )
+    assert Forms().cell(shown("mine")) != Forms().cell(shown("yours"))
+
+
 def test_moments_of_flushing_do_not_matter_but_order_does():
     whole = Forms().cell([stream("a\nb\n"), stream("x", "stderr"), stream("c")])
     assert Forms().cell([stream("a\n"), stream("b\n"), stream("x", "stderr"), stream("c")]) == whole
