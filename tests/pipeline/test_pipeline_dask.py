@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from nbops import __version__
+from nbops.cli.main import main  # noqa: F401  registers the commands
+from nbops.cli.program import program
 from nbops.core.errors import ExecutionError, SettingsError
 from nbops.core.ids import new_id
 from nbops.core.runs import Run, RunKind, RunStatus
@@ -34,6 +37,7 @@ from nbops.pipeline.step_log import log_of
 from nbops.pipeline.step_run import TakenError, close_step, give_up, open_step
 from nbops.store import records, runs
 from nbops.store.postgres import without_password
+from needs import missing
 
 pytestmark = pytest.mark.xdist_group("dask")
 DASK = str(Path(sys.executable).parent / "dask")
@@ -86,7 +90,8 @@ class Processes:
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    pytest.importorskip("distributed")
+    if not Path(DASK).exists():
+        missing("Dask (pip install 'nbops[dask]')")
     found = Processes(tmp_path_factory.mktemp("dask"))
     try:
         found.scheduler()
@@ -381,6 +386,12 @@ def test_a_scheduler_that_is_not_there_and_dask_that_is_not_there_are_said_befor
     with pytest.raises(SettingsError, match=r"engine = 'dusk' is neither .*; did you mean 'dask'"):
         run_pipeline(project.ws())
     assert runs.listed(project.ws().store) == []
+    for words, said in [
+        (["run", "a.ipynb", "--resume", "3f2a", "--scheduler", address], "leave out --scheduler"),
+        (["pipeline", "run", "--only", "a", "--run", "k", "--scheduler", address], "--only runs one step, here"),
+    ]:
+        refused = CliRunner().invoke(program, words)
+        assert (refused.exit_code, said in refused.output) == (2, True)
 
 
 class Client:
