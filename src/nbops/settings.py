@@ -99,12 +99,15 @@ class Step:
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """``[pipelines.NAME]``. `params` go to every step that has a parameter of that name. At most `jobs` steps run at
-    once, and of those that use something of `limits` at most that many. `on_failure` is the step that runs when
-    another has failed, and only then."""
+    once (by default one, on a cluster as many as it has threads), and of those that use something of `limits` at most
+    that many. `engine` "dask": on the Dask cluster of `scheduler`. `on_failure` is the step that runs when another has
+    failed, and only then."""
 
     steps: Mapping[str, Step]
     params: Mapping[str, Any] = field(default_factory=dict)
-    jobs: int = 1
+    engine: str = "local"
+    scheduler: str | None = None
+    jobs: int | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     on_failure: str | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,21 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    return _empty(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def one_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """One for all tests of a file."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield _empty(tmp_path_factory.mktemp("project"), monkeypatch)
+
+
+def _empty(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("HOME", "STORE", "ARTIFACTS", "RUN_ID", "NOTEBOOK", "INPUTS", "DISABLED"):
         monkeypatch.delenv(f"NBOPS_{name}", raising=False)
-    (tmp_path / "nbops.toml").write_text("")
-    return Project(tmp_path)
+    (folder / "nbops.toml").write_text("")
+    return Project(folder)
 
 
 @pytest.fixture

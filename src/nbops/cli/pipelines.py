@@ -38,6 +38,7 @@ def list_(as_json: bool = False) -> None:
 @click.option("--from", "from_step", metavar="STEP", help="Run this step and those after it, cached or not.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="How many steps run at once, each in its own process.")
+@click.option("--scheduler", metavar="tcp://HOST:PORT", help="Run the steps on the workers of this Dask scheduler.")
 @click.option("--fail-fast", is_flag=True, help="After a failed step, begin no other.")
 @click.option(
     "--resume",
@@ -59,6 +60,7 @@ def run(
     from_step: str | None,
     dry_run: bool,
     jobs: int | None,
+    scheduler: str | None,
     fail_fast: bool,
     resume: str | None,
     repeat_effects: bool,
@@ -78,8 +80,10 @@ def run(
     if (only is None) != (key is None):
         raise click.UsageError("--only STEP and --run KEY go together")
     if only is not None and key is not None:
-        if from_step is not None or dry_run or fail_fast or resume is not None:
-            raise click.UsageError("--only runs one step; leave out --from, --dry-run, --fail-fast and --resume")
+        if from_step is not None or dry_run or fail_fast or resume is not None or scheduler is not None:
+            raise click.UsageError(
+                "--only runs one step, here; leave out --from, --dry-run, --fail-fast, --resume and --scheduler"
+            )
         one = run_step(workspace(), name, only, key, params=given, force=force, progress=steps(), jobs=jobs)
         state = one.state.lower() or "not run"
         show(one, lambda: f"{only} {state} in run {one.run.id}: 'nbops pipeline status {one.run.id[:6]}'", as_json)
@@ -95,6 +99,7 @@ def run(
         dry_run=dry_run,
         progress=None if dry_run else steps(),
         jobs=jobs,
+        scheduler=scheduler,
         keep_going=not fail_fast,
         resume=resume,
         repeat_effects=repeat_effects,

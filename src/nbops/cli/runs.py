@@ -34,6 +34,7 @@ class AsPapermill(click.Command):
 @click.option("--timeout", "timeout_s", type=float, help="Seconds that all cells together may take.")
 @click.option("--cell-timeout", "cell_timeout_s", type=float, help="Seconds that each cell may take.")
 @click.option("--kernel", help="Another kernel than the notebook names.")
+@click.option("--scheduler", metavar="tcp://HOST:PORT", help="Execute it on a worker of this Dask scheduler.")
 @click.option("--cold", is_flag=True, help="Start the kernel from nothing, never fork it.")
 @click.option("--resume", "attempt", metavar="RUN", help="Go on with this run, which failed, at the last kept state.")
 @click.option("--repeat-effects", is_flag=True, help="With --resume: repeat cells with effects outside the notebook.")
@@ -45,6 +46,7 @@ def run(
     timeout_s: float | None,
     cell_timeout_s: float | None,
     kernel: str | None,
+    scheduler: str | None,
     cold: bool,
     attempt: str | None,
     repeat_effects: bool,
@@ -55,6 +57,7 @@ def run(
     """
     from nbops.cli.progress import steps
     from nbops.pipeline.execute import resume_notebook, run_notebook
+    from nbops.pipeline.on_cluster import run_on_cluster
 
     how: dict[str, Any] = {
         "require_tracking": require_tracking,
@@ -64,7 +67,11 @@ def run(
         "kernel": kernel,
         "warm": False if cold else None,
     }
-    if attempt is None:
+    if attempt is not None and scheduler is not None:
+        raise click.UsageError("--resume goes on here, where the kept state is; leave out --scheduler")
+    if scheduler is not None:
+        done = run_on_cluster(workspace(), notebook, output, scheduler=scheduler, params=parse_params(params), **how)
+    elif attempt is None:
         done = run_notebook(workspace(), notebook, output, params=parse_params(params), **how)
     elif params:
         raise click.UsageError("--resume goes on with the parameters the run had; leave out -p")

@@ -125,7 +125,7 @@ def _notes(exported: Told, secret: list[str]) -> Iterator[str]:
     envs = sorted({env for envs in exported.secrets.values() for env in envs})
     if envs or secret:
         yield f"set in the environment of Airflow's workers, as they are secret: {', '.join([*envs, *secret])}"
-    if exported.pipeline.jobs > 1:
+    if (exported.pipeline.jobs or 1) > 1:
         for limit, slots in exported.pipeline.limits.items():
             yield f"make the pool of the limit {limit!r}: airflow pools set {_pool(exported, limit)} {slots} nbops"
     when = exported.schedule
@@ -148,7 +148,7 @@ def _dag(ws: Workspace, exported: Told, dag_id: str) -> Iterator[str]:
     yield f"start_date=pendulum.datetime({today.year}, {today.month}, {today.day}, tz={_literal(tz)})"
     yield f"catchup={when is not None and when.missed == 'all'}"
     yield "max_active_runs=1"
-    yield f"max_active_tasks={exported.pipeline.jobs}"
+    yield f"max_active_tasks={exported.pipeline.jobs or 1}"
     if when is not None and when.timeout_s is not None:
         yield f"dagrun_timeout={_seconds(when.timeout_s)}"
     if exported.params:
@@ -196,7 +196,7 @@ def _how(exported: Told, step: str, task_id: str) -> Iterator[str]:
         yield f"execution_timeout={_seconds(timeout_s)}"
     if spec.after_skip:
         yield 'trigger_rule="none_failed"'
-    if spec.uses and exported.pipeline.jobs > 1:
+    if spec.uses and (exported.pipeline.jobs or 1) > 1:
         yield f"pool={_literal(_pool(exported, spec.uses[0]))}"
 
 

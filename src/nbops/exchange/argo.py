@@ -113,7 +113,7 @@ def _workflow(exported: Told, cluster: Cluster, called: str, params: list[Taken]
     spec: dict[str, Any] = {"entrypoint": "pipeline"}
     if exported.last is not None:
         spec["onExit"] = ids[exported.last]
-    spec["parallelism"] = exported.pipeline.jobs
+    spec["parallelism"] = exported.pipeline.jobs or 1
     if when is not None and when.timeout_s is not None:
         spec["activeDeadlineSeconds"] = max(1, round(when.timeout_s))
     if when is not None and when.overlap == "queue":

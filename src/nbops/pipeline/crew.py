@@ -1,39 +1,27 @@
-"""Who executes the notebooks of a pipeline: this process, one after the other, or several worker processes.
+"""Who executes the notebooks of a pipeline: this process, one after the other; several worker processes; or the
+workers of a Dask cluster, on many machines.
 
-Papermill changes the folder and the logging of its process, so two notebooks at once need two processes. A worker is
-a Python of its own, told by lines of JSON what to run; it shares nothing with us but the store. If we go, it notices,
-stops its kernel and closes its run; if it goes, we close its run.
+Papermill changes the folder and the logging of its process, so two notebooks at once need two processes.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Protocol
 
-from nbops.core.runs import RunStatus
-from nbops.pipeline.attempt import Attempt, Ended, execute, order
-from nbops.pipeline.kernel_start import announce
-from nbops.pipeline.progress import Progress, StepEvent
-from nbops.pipeline.step_run import close_step
-from nbops.store import runs
+from nbops.pipeline.attempt import Attempt, Ended, execute
+from nbops.pipeline.dask_cluster import Cluster
+from nbops.pipeline.dask_crew import Elsewhere
+from nbops.pipeline.progress import Progress
+from nbops.pipeline.worker_processes import Workers
 from nbops.workspace import Workspace
-
-PATIENCE_S = 20.0
-"""How long a worker that was told to stop may take to stop its kernel and close its run."""
 
 
 class Crew(Protocol):
     """Executes attempts, at most `jobs` at once."""
 
-    jobs: int
+    @property
+    def jobs(self) -> int: ...
 
     @property
     def busy(self) -> int: ...
@@ -45,9 +33,15 @@ class Crew(Protocol):
     def stop(self) -> None: ...
 
 
-def crew(ws: Workspace, jobs: int, progress: Progress, *, apart: bool = False) -> Crew:
-    """One that executes up to `jobs` notebooks at once; `apart`: never in this process."""
-    return Here(ws, progress) if jobs <= 1 and not apart else Workers(ws, max(jobs, 1), progress)
+def crew(
+    ws: Workspace, jobs: int | None, progress: Progress, cluster: Cluster | None = None, *, apart: bool = False
+) -> Crew:
+    """One that executes up to `jobs` notebooks at once: on a cluster, if there is one (by default as many as it has
+    threads), else on this machine (by default one); `apart`: never in this process."""
+    if cluster is not None:
+        return Elsewhere(ws, cluster, jobs, progress)
+    jobs = max(jobs or 1, 1)
+    return Here(ws, progress) if jobs == 1 and not apart else Workers(ws, jobs, progress)
 
 
 class Here:
@@ -75,140 +69,3 @@ class Here:
 
     def stop(self) -> None:
         """Nothing is under way when this is called: an interrupt has stopped it."""
-
-
-class Workers:
-    """Worker processes, started when they are needed, up to `jobs`; each takes the next attempt when it is free."""
-
-    def __init__(self, ws: Workspace, jobs: int, progress: Progress) -> None:
-        self.ws, self.jobs, self.progress = ws, jobs, progress
-        self._workers: list[_Worker] = []
-        self._selector = selectors.DefaultSelector()
-
-    @property
-    def busy(self) -> int:
-        return sum(worker.attempt is not None for worker in self._workers)
-
-    def start(self, attempt: Attempt) -> None:
-        worker = next((w for w in self._workers if w.attempt is None), None)
-        if worker is None:
-            worker = _Worker(self.ws, attempt.notebook)
-            self._workers.append(worker)
-            self._selector.register(worker.answers, selectors.EVENT_READ, worker)
-        try:
-            worker.take(attempt)
-        except OSError:  # it went while it was idle: another one
-            self._drop(worker)
-            self.start(attempt)
-
-    def wait(self, timeout_s: float | None) -> list[Ended]:
-        if not self.busy:
-            time.sleep(timeout_s or 0)
-            return []
-        found: list[Ended] = []
-        for key, _ in self._selector.select(timeout_s):
-            found += self._heard(key.data)
-        return found
-
-    def stop(self) -> None:
-        """Stop every kernel, and see that each run is closed."""
-        for worker in self._workers:
-            worker.interrupt()
-        for worker in self._workers:
-            worker.end(PATIENCE_S)
-            self._close_run(worker, RunStatus.STOPPED, "stopped by the user")
-        self._workers.clear()
-        self._selector.close()
-
-    def _heard(self, worker: _Worker) -> list[Ended]:
-        found: list[Ended] = []
-        for told in worker.told():
-            if told is None:
-                attempt = worker.attempt
-                self._drop(worker)
-                if attempt is not None:
-                    self._close_run(worker, RunStatus.FAILED, "the process that ran it died")
-                    why = "the process that ran it died (killed, or out of memory)"
-                    self.progress(StepEvent(step=attempt.name, state="failed", why=why))
-                    found.append(Ended(name=attempt.name, error=f"step {attempt.name!r} failed: {why}"))
-            elif "event" in told:
-                self.progress(StepEvent(**told["event"]))
-            elif worker.attempt is not None:
-                name, worker.attempt = worker.attempt.name, None
-                run = runs.as_stored(self.ws.store, told["run"]) if told.get("run") else None
-                found.append(Ended(name=name, run=run, error=told.get("error", "")))
-        return found
-
-    def _drop(self, worker: _Worker) -> None:
-        self._workers.remove(worker)
-        self._selector.unregister(worker.answers)
-        worker.end(0)
-
-    def _close_run(self, worker: _Worker, status: RunStatus, why: str) -> None:
-        if worker.attempt is None or worker.attempt.parent is None:
-            return
-        for run in runs.children(self.ws.store, worker.attempt.parent):
-            if run.status == RunStatus.LOST and run.owner is not None and run.owner.pid == worker.process.pid:
-                close_step(self.ws, run.id, status, error=why)
-
-
-class _Worker:
-    def __init__(self, ws: Workspace, first: Path) -> None:
-        self.attempt: Attempt | None = None
-        variables = {
-            "NBOPS_HOME": str(ws.home),
-            "NBOPS_STORE": ws.store.location,
-            "NBOPS_ARTIFACTS": str(ws.artifacts.root),
-            "NBOPS_IDENTITY": ws.identity,
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nbops.pipeline.worker", str(ws.root)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **variables, **announce(ws, first)},
-            start_new_session=True,  # Ctrl-C in the terminal comes to us alone, and we pass it on
-        )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.orders: IO[bytes] = self.process.stdin
-        self.answers: IO[bytes] = self.process.stdout
-        os.set_blocking(self.answers.fileno(), False)
-        self._rest = b""
-
-    def take(self, attempt: Attempt) -> None:
-        self.orders.write(json.dumps(order(attempt)).encode() + b"\n")
-        self.orders.flush()
-        self.attempt = attempt
-
-    def told(self) -> list[dict[str, Any] | None]:
-        """What it has said since; None at the end, if it is gone."""
-        found: list[dict[str, Any] | None] = []
-        while True:
-            try:
-                data = os.read(self.answers.fileno(), 1 << 16)
-            except BlockingIOError:
-                break
-            if not data:
-                return [*found, None]
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            found += [json.loads(line) for line in lines]
-        return found
-
-    def interrupt(self) -> None:
-        if self.attempt is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGINT)
-        with contextlib.suppress(OSError):
-            self.orders.close()
-
-    def end(self, patience_s: float) -> None:
-        with contextlib.suppress(OSError):
-            self.orders.close()
-        deadline = time.monotonic() + patience_s
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self.told()  # a full pipe would hold it up
-            time.sleep(0.02)
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.answers.close()

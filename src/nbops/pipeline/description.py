@@ -57,7 +57,8 @@ def described(ws: Workspace, name: str | None = None) -> dict[str, Any]:
                 entry |= {"default": told[0], "written": repr(told[0]), "known": True, "required": False}
     return {
         "name": name,
-        "jobs": pipeline.jobs,
+        "jobs": pipeline.jobs or 1,
+        "engine": pipeline.engine,
         "order": list(found.order),
         "steps": steps,
         "edges": [list(edge) for edge in graph.edges(pipeline, found)],

@@ -40,6 +40,7 @@ def run_notebook(
     variables: Mapping[str, str | None] | None = None,
     warm: bool | None = None,
     resume: Resume | None = None,
+    as_run: str | None = None,
 ) -> Run:
     """Execute a notebook in its own folder, track it, keep what was executed. The notebook itself is not written.
 
@@ -69,6 +70,8 @@ def run_notebook(
     warm : bool, optional
         Whether the kernel is forked from a parent that has imported the usual libraries already; by default, from the
         second kernel of this process on. Never where nbops.toml says ``[pipeline] warm = false``.
+    as_run : str, optional
+        The id that its run gets; by default a new one.
 
     Returns
     -------
@@ -79,6 +82,8 @@ def run_notebook(
     ------
     NotebookError, ParameterError
         Before anything is executed or recorded.
+    TakenError
+        If there is a run of that id; nothing is executed.
     ExecutionError
         If a cell failed, the kernel died, time ran out, or tracking is required and isn't there. The run is FAILED
         and the executed notebook is kept.
@@ -86,7 +91,7 @@ def run_notebook(
         After the kernel was stopped and the run closed as STOPPED.
     """
     given = checked_params(notebook, params or {})
-    run = open_step(ws, notebook, name=name, parent=parent, params=given, tags=tags, detail=detail)
+    run = open_step(ws, notebook, name=name, parent=parent, params=given, tags=tags, detail=detail, run_id=as_run)
     if output is None:
         output = ws.home / "runs" / run.id / notebook.name
     step = StepContext(

@@ -129,7 +129,10 @@ def _check(pipeline: Pipeline, steps: Mapping[str, Step], name: str) -> None:
             f"{where}: on_failure = {pipeline.on_failure!r} is no step of it"
             f"{suggestion(pipeline.on_failure, pipeline.steps)}"
         )
-    if pipeline.jobs < 1:
+    if pipeline.engine not in ("local", "dask"):
+        near = suggestion(pipeline.engine, ("local", "dask"))
+        raise SettingsError(f"{where}: engine = {pipeline.engine!r} is neither 'local' nor 'dask'{near}")
+    if pipeline.jobs is not None and pipeline.jobs < 1:
         raise SettingsError(f"{where}: jobs = {pipeline.jobs}: at least one step runs at a time")
     made: dict[str, str] = {}
     for step, spec in steps.items():

@@ -9,6 +9,7 @@ from nbops.core.errors import RefusedError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline import graph
+from nbops.pipeline.dask_cluster import cluster_for
 from nbops.pipeline.dry_run import would
 from nbops.pipeline.earlier import check, earlier, with_params
 from nbops.pipeline.plan import plan
@@ -33,6 +34,7 @@ def run_pipeline(
     progress: Progress | None = None,
     keep_going: bool = True,
     jobs: int | None = None,
+    scheduler: str | None = None,
     parent: str | None = None,
     tags: Iterable[str] = (),
     resume: str | None = None,
@@ -59,6 +61,10 @@ def run_pipeline(
         After a failed step, still run those that don't need it.
     jobs : int, optional
         How many steps run at once; by default what nbops.toml says, else one. More than one run in worker processes.
+        On a Dask cluster, by default as many as it has threads.
+    scheduler : str, optional
+        The address (``tcp://HOST:PORT``) of the scheduler of a Dask cluster, whose workers execute the steps; by
+        default what nbops.toml says.
     parent, tags
         Of the pipeline's run.
     resume : str, optional
@@ -83,6 +89,7 @@ def run_pipeline(
         If a pipeline that is running makes one of the outputs of this one, or to resume would repeat effects outside
         the notebooks; nothing is executed or recorded.
     ExecutionError
+        If the cluster can't be reached or used; nothing is executed or recorded.
         If a step failed. Those that need it were not run; the pipeline's run is FAILED.
     KeyboardInterrupt
         After the running steps were stopped; the pipeline's run is STOPPED.
@@ -121,11 +128,12 @@ def run_pipeline(
     )
     if dry_run:
         return would(state)
-    with ws.store.transaction() as tx:
-        nobody_makes(tx, outputs)
-        runs.save(tx, run)
-        runs.set_params(tx, run.id, keepable(params or {}))
-    return work(state, pipeline.jobs if jobs is None else jobs, apart=apart)
+    with cluster_for(pipeline, scheduler) as cluster:
+        with ws.store.transaction() as tx:
+            nobody_makes(tx, outputs)
+            runs.save(tx, run)
+            runs.set_params(tx, run.id, keepable(params or {}))
+        return work(state, pipeline.jobs if jobs is None else jobs, cluster, apart=apart)
 
 
 def nobody_makes(tx: Transaction, outputs: list[str], but: str | None = None) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nbops.core.canonical import canonical
-from nbops.core.errors import NotCanonicalError, NotebookError, ParameterError
+from nbops.core.errors import ExecutionError, NotCanonicalError, NotebookError, ParameterError, StoreError
 from nbops.core.ids import new_id
 from nbops.core.redaction import redact
 from nbops.core.runs import Artifact, Run, RunKind, RunStatus
@@ -23,6 +23,7 @@ from nbops.pipeline.checkpointing import Resume
 from nbops.pipeline.local_code import kept_modules
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.store import records, runs
+from nbops.store.database import Transaction
 from nbops.store.liveness import this_process
 from nbops.workspace import Workspace, relative
 
@@ -34,6 +35,14 @@ SKIPPED = "skipped"
 
 PRUNED = "pruned"
 """Under this word, the step at which a sweep would have given the trial up."""
+
+
+GIVEN_UP = "given up"
+"""Under this word, a run's detail keeps that somebody else than its owner has ended it."""
+
+
+class TakenError(ExecutionError):
+    """The run that was to be opened has been begun, or given up, elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +82,19 @@ def open_step(
     params: Mapping[str, Any] | None = None,
     tags: Iterable[str] = (),
     detail: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
 ) -> Run:
-    """A new step run, in progress, owned by this process. The local modules it runs are kept as they are now."""
+    """A new step run, in progress, owned by this process. The local modules it runs are kept as they are now.
+
+    Raises
+    ------
+    TakenError
+        If there is a run of that `run_id`, or its parent has ended.
+    """
     modules, kept = kept_modules(ws, notebook)
     _hide_secrets(notebook)
     run = Run(
-        id=new_id(),
+        id=run_id or new_id(),
         kind=RunKind.STEP,
         name=name or notebook.stem,
         experiment=relative(ws, notebook),
@@ -91,11 +107,21 @@ def open_step(
         detail={**modules, **_cells(notebook), **(detail or {})},
     )
     with ws.store.transaction() as tx:
+        if run_id is not None:
+            _mine_to_open(tx, run_id, parent)
         runs.save(tx, run)
         runs.set_params(tx, run.id, keepable(params or {}))
         for artifact in kept:
             records.add_artifact(tx, run.id, RUN_LEVEL, artifact)
     return run
+
+
+def _mine_to_open(tx: Transaction, run_id: str, parent: str | None) -> None:
+    """The store's write lock is held: of several that were told to make one run, one does."""
+    if runs.exists(tx, run_id):
+        raise TakenError(f"the run {run_id[:6]} was begun, or given up, elsewhere")
+    if parent is not None and runs.as_stored(tx, parent).status.ended:
+        raise TakenError(f"the run {parent[:6]}, which this was to be part of, has ended")
 
 
 def _cells(notebook: Path) -> dict[str, int]:
@@ -120,9 +146,12 @@ def close_step(
     detail: Mapping[str, Any] | None = None,
     artifacts: Iterable[Artifact] = (),
 ) -> Run:
-    """End a run; return it as stored. One that has come to its end early, by ``nbops.skip``, is SKIPPED."""
+    """End a run; return it as stored. One that has come to its end early, by ``nbops.skip``, is SKIPPED; one that was
+    given up stays so."""
     with ws.store.transaction() as tx:
         known = runs.as_stored(tx, run_id)
+        if GIVEN_UP in known.detail:
+            status, error = known.status, known.error
         if status == RunStatus.COMPLETED and SKIPPED in known.detail:
             status = RunStatus.SKIPPED
         run = dataclasses.replace(
@@ -136,6 +165,34 @@ def close_step(
         for artifact in artifacts:
             records.add_artifact(tx, run_id, RUN_LEVEL, artifact)
     return run
+
+
+def give_up(ws: Workspace, run: Run, status: RunStatus, why: str) -> Run:
+    """End, for its owner, a run that he doesn't seem to be able to end, unless he has: then it is returned as it is.
+
+    Should he still be there, what he does from now on counts for nothing: a run that is there can't be opened, and one
+    that was given up can't be completed.
+
+    Parameters
+    ----------
+    run : Run
+        As it is kept if it hasn't been opened.
+    """
+    with ws.store.transaction() as tx:
+        known = runs.as_stored(tx, run.id) if runs.exists(tx, run.id) else run
+        if known.status not in (RunStatus.COMPLETED, RunStatus.SKIPPED):
+            known = dataclasses.replace(
+                known, status=status, error=why, ended_at=ws.clock.now(), detail={**known.detail, GIVEN_UP: why}
+            )
+            runs.save(tx, known)
+    return known
+
+
+def was_given_up(ws: Workspace, run_id: str) -> bool:
+    try:
+        return runs.exists(ws.store, run_id) and GIVEN_UP in runs.as_stored(ws.store, run_id).detail
+    except StoreError:  # away for a while
+        return False
 
 
 def add_detail(ws: Workspace, run_id: str, detail: Mapping[str, Any], *, cache_key: str | None = None) -> Run:

@@ -13,6 +13,7 @@ from nbops.notebook import files, parameters
 from nbops.pipeline import cache
 from nbops.pipeline.attempt import Attempt, Ended
 from nbops.pipeline.crew import Crew, crew
+from nbops.pipeline.dask_cluster import Cluster
 from nbops.pipeline.earlier import go_on
 from nbops.pipeline.given import Given
 from nbops.pipeline.handover import handed_on
@@ -25,8 +26,8 @@ from nbops.store import runs
 from nbops.workspace import relative
 
 
-def work(state: State, jobs: int, *, apart: bool = False) -> Run:
-    """Execute the steps, `apart`: in worker processes in any case.
+def work(state: State, jobs: int | None, cluster: Cluster | None = None, *, apart: bool = False) -> Run:
+    """Execute the steps, on this machine (`apart`: in worker processes in any case) or on a cluster.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def work(state: State, jobs: int, *, apart: bool = False) -> Run:
         If one failed, after all that could be done without it.
     KeyboardInterrupt
     """
-    going = _Work(state, jobs, apart)
+    going = _Work(state, jobs, cluster, apart)
     try:
         going.through(state.plan.steps)
         last = state.plan.on_failure
@@ -57,7 +58,7 @@ def work(state: State, jobs: int, *, apart: bool = False) -> Run:
     raise ExecutionError(f"the pipeline {state.run.name!r}: " + "\n".join(state.failures) + after)
 
 
-def work_on(state: State, step: str, planned: Planned, jobs: int) -> None:
+def work_on(state: State, step: str, planned: Planned, jobs: int | None) -> None:
     """Execute one step, whose needs are over. The pipeline's run is left open.
 
     Raises
@@ -66,7 +67,7 @@ def work_on(state: State, step: str, planned: Planned, jobs: int) -> None:
     """
     if step == state.plan.on_failure_name:
         planned = replace(planned, params=_told(planned, state))
-    going = _Work(state, jobs, apart=False)
+    going = _Work(state, jobs)
     try:
         going.through({step: planned})
     except BaseException as error:
@@ -112,9 +113,9 @@ class _Job:
 
 
 class _Work:
-    def __init__(self, state: State, jobs: int, apart: bool = False) -> None:
+    def __init__(self, state: State, jobs: int | None, cluster: Cluster | None = None, apart: bool = False) -> None:
         self.state = state
-        self.workers: Crew = crew(state.ws, jobs, self._heard, apart=apart)
+        self.workers: Crew = crew(state.ws, jobs, self._heard, cluster, apart=apart)
         self.queue: list[_Job] = []
         self.under_way: dict[str, _Job] = {}
 
@@ -222,6 +223,7 @@ class _Work:
                 timeout_s=one.spec.timeout_s,
                 cell_timeout_s=one.spec.cell_timeout_s,
                 inputs_named=job.given.digests,
+                uses=one.spec.uses,
                 detail={
                     "why": job.verdict.why,
                     "step": one.step,

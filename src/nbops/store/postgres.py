@@ -345,6 +345,14 @@ def _rows(cursor: Any) -> Any:
     return lambda values: Answer(names, values)
 
 
+def without_password(location: str) -> str:
+    """The URL as it may be told to another machine, which knows the password or doesn't; a path as it is."""
+    scheme, found, rest = location.partition("://")
+    account, at, place = rest.rpartition("@")
+    place = re.sub(r"(?<=[?&])password=[^&]*&?", "", place).rstrip("?&")
+    return f"{scheme}://{account.partition(':')[0]}{at}{place}" if found else location
+
+
 def _without_password(url: str) -> str:
     scheme, _, rest = url.partition("://")
     account, at, place = rest.rpartition("@")
