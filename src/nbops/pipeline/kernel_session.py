@@ -26,8 +26,8 @@ from nbops.core.errors import ExecutionError
 from nbops.core.redaction import redact_text, without_hidden
 from nbops.notebook import files
 from nbops.pipeline import checkpointing
-from nbops.pipeline.failures import kernel_death
 from nbops.pipeline.conversation import Conversation, Sent
+from nbops.pipeline.failures import kernel_death
 from nbops.pipeline.kernel_start import how_started, packages_of, ready, ready_kernel
 from nbops.pipeline.output_limit import OutputLimit
 from nbops.pipeline.step_run import StepContext

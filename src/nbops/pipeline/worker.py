@@ -18,12 +18,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from nbops.pipeline import own_process
 from nbops.pipeline.attempt import execute, ordered
 from nbops.pipeline.progress import StepEvent
 from nbops.workspace import open_workspace
 
 
 def main() -> None:
+    own_process.begin()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints is no answer
