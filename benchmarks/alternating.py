@@ -28,6 +28,8 @@ QUIET = {
     "PYTHONWARNINGS": "ignore",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+LEFT_OUT = ("NBOPS_", "MLFLOW_", "PYTHONDONTWRITEBYTECODE")
+"""Of this process's variables. (Where no bytecode is written, each process compiles what it imports: nobody's does.)"""
 TIMEOUT_S = 600
 
 
@@ -122,7 +124,7 @@ def table(case: str, measured: list[Measured], *, pick: Callable[[tuple[float, .
 
 def _once(contender: Contender) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="nbops-bench-") as folder:
-        environ = {key: value for key, value in os.environ.items() if not key.startswith(("NBOPS_", "MLFLOW_"))}
+        environ = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT)}
         done = subprocess.run(
             [contender.python, HERE / "contenders" / contender.script, contender.work, str(contender.count)],
             cwd=folder,

@@ -80,7 +80,9 @@ def _here(root: Path, *, dry_run: bool) -> None:
 
 def _process(root: Path) -> None:
     nbops = [sys.executable, "-c", "from nbops.cli.main import main; main()"]
-    subprocess.run([*nbops, "pipeline", "run", "main", "--dry-run"], cwd=root, check=True, capture_output=True)
+    environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as everywhere else
+    command = [*nbops, "pipeline", "run", "main", "--dry-run"]
+    subprocess.run(command, cwd=root, env=environ, check=True, capture_output=True)
 
 
 def _project(root: Path) -> None:

@@ -45,19 +45,24 @@ def made(folder: Path) -> Workspace:
     return ws
 
 
-def look(ws: Workspace, moment: datetime, due: int) -> tuple[float, float]:
-    """Seconds, and seconds of processor, of a look at `moment` at which exactly `due` schedules are due."""
+def look(ws: Workspace, moment: datetime, due: int) -> list[tuple[float, float]]:
+    """Seconds, and seconds of processor, of each look that it takes at `moment`, at which exactly `due` schedules are
+    due."""
     there = dataclasses.replace(ws, clock=FixedClock(moment))
     with ws.store.transaction() as tx:
         for i in range(due):
             kept.save(tx, dataclasses.replace(kept.get(tx, f"s{i:05d}"), next_at=moment), "made due")
-    began, worked = time.perf_counter(), time.process_time()
-    decided = 0
-    while found := schedules.fire(there):
+    looks, decided = [], 0
+    while True:
+        began, worked = time.perf_counter(), time.process_time()
+        found = schedules.fire(there)
+        if found or not looks:
+            looks.append((time.perf_counter() - began, time.process_time() - worked))
         decided += len(found)
-    seconds, cpu = time.perf_counter() - began, time.process_time() - worked
+        if not found:
+            break
     assert decided == due, (decided, due)
-    return seconds, cpu
+    return looks
 
 
 def run() -> list[dict[str, Any]]:
@@ -69,7 +74,7 @@ def run() -> list[dict[str, Any]]:
             found = []
             for _ in range(repeats):
                 moment += timedelta(seconds=10)
-                found.append(look(ws, moment, due))
+                found += look(ws, moment, due)
                 with ws.store.transaction() as tx:
                     tx.write("UPDATE jobs SET status = 'COMPLETED'")
             wall, cpu = [1e3 * w for w, _ in found], [1e3 * c for _, c in found]
@@ -79,6 +84,8 @@ def run() -> list[dict[str, Any]]:
                     "median_ms": statistics.median(wall),
                     "worst_ms": max(wall),
                     "cpu_ms": statistics.median(cpu),
+                    "looks": len(found) // repeats,
+                    "all_ms": sum(wall) / repeats,
                 }
             )
         lines = [s.cron for s in kept.listed(ws.store) if s.cron]
@@ -90,7 +97,8 @@ def run() -> list[dict[str, Any]]:
         ws.store.close()
     print(f"{SCHEDULES:,} schedules, SQLite; milliseconds of a look: median, worst, of processor (median)")
     for row in rows:
-        print(f"{row['due']!s:>24} {row['median_ms']:10.2f} {row['worst_ms']:10.2f} {row['cpu_ms']:10.2f}")
+        more = f"   {row['looks']} looks, {row['all_ms']:,.0f} ms in all" if row.get("looks", 1) > 1 else ""
+        print(f"{row['due']!s:>24} {row['median_ms']:10.2f} {row['worst_ms']:10.2f} {row['cpu_ms']:10.2f}{more}")
     return rows
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scheduled import again, notebook, opened, well, wish
+from scheduled import again, later, notebook, opened, well, wish
 from scheduled import ws as ws  # a fixture
 
 from nbops.automation import schedules
@@ -27,7 +27,8 @@ from nbops.core.clock import SystemClock
 from nbops.core.errors import StoreError
 from nbops.core.runs import RunStatus
 from nbops.settings import ScheduleSettings
-from nbops.store import runs
+from nbops.store import automation, runs
+from nbops.store import schedules as kept
 from nbops.workspace import Workspace
 from postgres_server import Server
 
@@ -64,6 +65,16 @@ def ended(ws: Workspace, *names: str) -> bool:
 
 def one(notebook: str, **what: Any) -> ScheduleSettings:
     return ScheduleSettings(cron="0 0 1 1 *", notebook=notebook, **what)
+
+
+def test_a_worker_with_more_due_than_one_look_takes_looks_again_at_once(ws: Workspace) -> None:
+    made = schedules.make(ws, "s", wish(cron="0 6 * * *"))
+    with ws.store.transaction() as tx:
+        for i in range(schedules.AT_ONCE + 10):
+            kept.save(tx, dataclasses.replace(made, name=f"s{i}"), "added")
+    worker = Worker(later(ws, days=1), jobs=0, poll_s=7.0)
+    assert [worker._turned() for _ in range(3)] == [0.0, 7.0, 7.0]
+    assert len(automation.jobs(ws.store)) == schedules.AT_ONCE + 10
 
 
 @pytest.fixture

@@ -110,3 +110,14 @@ def test_the_kept_notebook_has_no_secrets_and_the_users_file_is_as_papermill_wri
     assert "hunter2" not in json.loads(text)["cells"][1]["source"][0]
     assert "postgres://ann:hunter2" not in text
     assert "hunter2" not in json.dumps(json.loads(text)["metadata"]["papermill"]["parameters"])
+
+
+def test_a_process_of_ours_leaves_out_of_papermill_what_nobody_asks_for():
+    code = (
+        "from nbops.pipeline import own_process; own_process.begin()\n"
+        "import sys, nbformat, papermill.execute\n"
+        "nbformat.validate(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('x')]))\n"
+        "print([name in sys.modules for name in ('papermill.engines', 'lark', 'arrow')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[True, False, False]\n", done.stderr

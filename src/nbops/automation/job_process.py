@@ -23,6 +23,7 @@ from nbops.automation.remedies import REMEDIES
 from nbops.core.automation import Decision, Job
 from nbops.core.errors import NbopsError, StoreAwayError, StoreLockedError
 from nbops.core.redaction import redact_text
+from nbops.pipeline import own_process
 from nbops.store import automation, schedules
 from nbops.store.liveness import process
 from nbops.workspace import Workspace, open_workspace
@@ -145,6 +146,7 @@ def _death(code: int) -> str:
 
 def main() -> None:
     """Do the job that standard input names; answer with one line of JSON."""
+    own_process.begin()
     request = json.loads(sys.stdin.buffer.readline())
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what notebooks' libraries print is no answer

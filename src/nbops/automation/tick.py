@@ -64,7 +64,9 @@ def tick(
     names = [only] if only else [d.name for d in deployments.listed(workspace.store)]
     if retrain and retrain not in names:
         names.append(retrain)
-    fired = fire(workspace) if only is None else ()
+    fired: list[Decision] = []
+    while only is None and (found := fire(workspace)):
+        fired += found
     # A failed job is tried again only while its decision is the trigger's last word: an older cause has passed.
     last = {(d.deployment, d.trigger): d for name in names for d in automation.decisions(workspace.store, name)}
     due = [d for d in last.values() if d.action in REMEDIES]

@@ -19,7 +19,7 @@ from typing import Any
 from nbops.automation.afterwards import afterwards
 from nbops.automation.job_process import in_process
 from nbops.automation.jobs import RELEASED, Control, Runner, carry, claim
-from nbops.automation.schedules import fire
+from nbops.automation.schedules import AT_ONCE, fire
 from nbops.automation.tick import decide
 from nbops.core import clock, wire
 from nbops.core.automation import Decision, Job
@@ -74,6 +74,7 @@ class Worker:
         self._running: dict[threading.Thread, Control] = {}
         self._looked = self._noted = float("-inf")
         self._failures = 0
+        self._behind = False
         self._last_said = ""
         self._thread: threading.Thread | None = None
 
@@ -122,7 +123,9 @@ class Worker:
             for failure in failures:
                 self._say(str(failure))
             afterwards(self.workspace)
-        for decision in fire(self.workspace):
+        fired = fire(self.workspace)
+        self._behind = len(fired) >= AT_ONCE
+        for decision in fired:
             self._said(decision)
         self._note()
         self._running = {thread: control for thread, control in self._running.items() if thread.is_alive()}
@@ -136,7 +139,8 @@ class Worker:
             thread.start()
 
     def _turned(self) -> float:
-        """Turn once; return how many seconds to wait before the next time."""
+        """Turn once; return how many seconds to wait before the next time: none if more was due than one look takes."""
+        self._behind = False
         try:
             self.turn()
         except StoreError as error:
@@ -148,7 +152,7 @@ class Worker:
         if self._failures:
             self._failures = 0
             self._complain("the store is back")
-        return self.poll_s
+        return 0.0 if self._behind else self.poll_s
 
     def _do(self, decision: Decision, job: Job, control: Control) -> None:
         subject = decision.schedule or decision.deployment

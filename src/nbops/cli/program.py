@@ -14,6 +14,7 @@ import click
 
 from nbops.core.errors import NbopsError, ParameterError
 from nbops.core.wire import json_safe
+from nbops.pipeline import own_process
 from nbops.workspace import Workspace, open_workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -123,6 +124,7 @@ def parse_object(text: str) -> dict[str, Any]:
 
 def main() -> None:
     """The console script. Errors of ours are one sentence and their exit code; a traceback is a bug."""
+    own_process.begin()
     try:
         code = program.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -16,6 +16,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +151,26 @@ def as_bytes(data: Mapping[str, Any]) -> bytes:
     split = {**data, "cells": [_split_cell(cell) for cell in data["cells"]]}
     style: dict[str, Any] = {"indent": 1, "sort_keys": True, "separators": (",", ": ")}
     try:
+        return (_indented(split, "\n") + "\n").encode()
+    except TypeError:  # a key that is no text, or what JSON doesn't know
         return (json.dumps(split, ensure_ascii=False, **style) + "\n").encode()
     except UnicodeEncodeError:  # a lone surrogate in an output: UTF-8 has no bytes for it, an escape keeps it
         return (json.dumps(split, ensure_ascii=True, **style) + "\n").encode()
+
+
+def _indented(value: Any, newline: str) -> str:
+    """As :func:`json.dumps` with an indent of 1 and sorted keys, which is written in Python and takes three times as
+    long."""
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, dict) and value:
+        deeper = newline + " "
+        items = [f"{encode_basestring(key)}: {_indented(value[key], deeper)}" for key in sorted(value)]
+        return f"{{{deeper}{f',{deeper}'.join(items)}{newline}}}"
+    if isinstance(value, (list, tuple)) and value:
+        deeper = newline + " "
+        return f"[{deeper}{f',{deeper}'.join([_indented(item, deeper) for item in value])}{newline}]"
+    return json.dumps(value)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -21,6 +21,9 @@ from nbops.core.errors import ExecutionError
 RISK_S = 5.0
 """Seconds of work that may be lost without anybody asking: below, asking itself would be felt."""
 
+BEGIN = "__import__('nbops.checkpoints.baseline', fromlist=['begin']).begin()"
+"""Notes how the kernel is before the first cell; true if it could."""
+
 Ask = Callable[[str], Any]
 """Evaluates an expression in the kernel; None if there is no answer."""
 
@@ -79,13 +82,20 @@ class Checkpoints:
         self.why = ""
         self._sources = sources
         self._digests = folders.digests(sources)
+        self._outside: dict[int, bool] = {}
         self._since = time.monotonic()
         self._not_before = RISK_S
+
+    def outside(self, place: int) -> bool:
+        """Whether the cell at `place` is seen to have effects outside the notebook: best asked while it runs."""
+        if place not in self._outside:
+            self._outside[place] = effect(self._sources[place]) is not None
+        return self._outside[place]
 
     def after(self, place: int, ask: Ask) -> bool:
         """The cell at `place` has run: keep the state, if that pays. Returns whether it was kept."""
         at_risk = time.monotonic() - self._since
-        outside = effect(self._sources[place]) is not None
+        outside = self.outside(place)
         if not outside and at_risk < self._not_before:
             return False
         answer = ask(
@@ -119,11 +129,6 @@ class Checkpoints:
 
     def restart_clock(self) -> None:
         self._since = time.monotonic()
-
-
-def begin(ask: Ask) -> bool:
-    """Note how the kernel is before the first cell."""
-    return ask("__import__('nbops.checkpoints.baseline', fromlist=['begin']).begin()") is True
 
 
 def restore(ask: Ask, resume: Resume) -> None:

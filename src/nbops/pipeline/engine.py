@@ -179,7 +179,10 @@ def _environment(step: StepContext) -> dict[str, str]:
 def _kept(step: StepContext, nb: Any) -> list[Artifact]:
     """The executed notebook, kept by content: also of a step that failed. The file itself is as papermill writes it;
     in what the store keeps of it, what looks like a secret is replaced."""
-    content = files.as_bytes(_redacted(nb))
+    plain = json.loads(json.dumps(nb))
+    redacted = _redacted(nb)
+    written = step.output is not None and redacted == plain  # just now, and nothing was replaced
+    content = step.output.read_bytes() if written and step.output is not None else files.as_bytes(redacted)
     return [
         Artifact(
             name=step.notebook.name,

@@ -207,23 +207,15 @@ def checked_params(notebook: Path, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str | None) -> None:
     # Papermill takes 1.8 s to import. It must be imported before its engines are, see nbops.pipeline.engine.
-    import papermill
+    import papermill.execute
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     where = f"step {step.run.name!r} ({step.run.notebook})"
     began = time.monotonic()
     try:
-        papermill.execute_notebook(
-            _literal(step.notebook),
-            None,  # the engine writes the output: whole, or not at all
-            parameters=dict(given),
-            engine_name="nbops",
-            kernel_name=kernel,
-            progress_bar=False,
-            log_output=False,
-            step=step,
-        )
+        executed = _executed(papermill.execute, step, given, kernel)
+        papermill.execute.raise_for_execution_errors(executed, None)
     except PapermillExecutionError:
         failure = first_failure(files.read(step.output).data if step.output else {"cells": []})
         assert failure is not None
@@ -267,6 +259,21 @@ def _closed(ws: Workspace, run: Run) -> None:
         close_step(ws, run.id, RunStatus.FAILED, error="the notebook could not be started")
 
 
-def _literal(path: Path) -> str:
-    """A path as papermill takes it, which formats paths with the parameters."""
-    return str(path).replace("{", "{{").replace("}", "}}")
+def _executed(papermill: Any, step: StepContext, given: Mapping[str, Any], kernel: str | None) -> Any:
+    """As ``papermill.execute_notebook`` does it, which at its end makes a text of the notebook once more, for no file:
+    the engine has written the output, whole or not at all."""
+    path = str(step.notebook)
+    nb = papermill.load_notebook_node(path)
+    if given:
+        nb = papermill.parameterize_notebook(nb, dict(given), kernel_name=kernel, engine_name="nbops")
+    nb = papermill.remove_error_markers(papermill.prepare_notebook_metadata(nb, path, None))
+    engines = papermill.papermill_engines
+    return engines.execute_notebook_with_engine(
+        "nbops",
+        nb,
+        input_path=path,
+        kernel_name=engines.nb_kernel_name(engine_name="nbops", nb=nb, name=kernel),
+        progress_bar=False,
+        log_output=False,
+        step=step,
+    )

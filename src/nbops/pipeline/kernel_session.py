@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import IO, Any
 
 import nbformat
@@ -25,6 +26,7 @@ from nbops.core.errors import ExecutionError
 from nbops.core.redaction import redact_text, without_hidden
 from nbops.notebook import files
 from nbops.pipeline import checkpointing
+from nbops.pipeline.conversation import Conversation, Sent
 from nbops.pipeline.failures import kernel_death
 from nbops.pipeline.kernel_start import how_started, packages_of, ready, ready_kernel
 from nbops.pipeline.output_limit import OutputLimit
@@ -40,6 +42,7 @@ _QUESTION = (
     "(lambda sys: (sys.executable, getattr(sys.modules.get('nbops'), '__version__', ''),"
     " 'nbops' in get_ipython().extension_manager.loaded))(__import__('sys'))"
 )
+_HOOKS = ("on_cell_start", "on_cell_execute", "on_cell_complete", "on_cell_executed")
 
 
 class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is untyped
@@ -94,6 +97,14 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
 
     def _tell(self) -> None:
         self.step.tell("cell", **self._told, seconds=time.monotonic() - self._began)
+
+    def cell_over(self, sent: Sent) -> None:
+        """A cell has run, and its outputs have come: as papermill notes it, but for the time at which it ended."""
+        self.cell_complete(sent.cell, cell_index=sent.place)
+        if sent.done_at is not None:
+            about = sent.cell.metadata.papermill
+            about["end_time"] = sent.done_at.isoformat()
+            about["duration"] = (sent.done_at - datetime.fromisoformat(about["start_time"])).total_seconds()
 
     def take_over(self, place: int, old: Mapping[str, Any]) -> None:
         """A cell as an earlier attempt executed it."""
@@ -183,16 +194,22 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             self.papermill_execute_cells()
             self.set_widgets_metadata()
 
+    check_alive = run_sync(_async_check_alive)
+    handle_timeout = run_sync(PapermillNotebookClient._async_handle_timeout)
+    check_for_error = run_sync(_check_raise_for_error)
+
     def papermill_execute_cells(self) -> None:
         """As papermill's, cell by cell; what lies before the place to resume at isn't executed, and between the cells
         the state may be kept."""
         execution: Execution = self.nb_man
-        execution.sentence = self._untracked()
+        resume, kept = execution.step.resume, execution.checkpoints
+        answer, began = self._ask_all(_QUESTION, checkpointing.BEGIN)
+        execution.sentence = self._untracked(answer)
         if execution.sentence and execution.step.require_tracking:
             raise ExecutionError(f"{execution.sentence}; nothing was executed, as tracking is required")
         execution.session = self.kc.session
-        resume, kept = execution.step.resume, execution.checkpoints
-        if execution.sentence is not None or not checkpointing.begin(self._ask):
+        self.talk = Conversation(self, execution.cell_over)
+        if execution.sentence is not None or began is not True:
             kept = None
             if resume is not None:
                 raise ExecutionError(f"a state can't be put into this kernel: {execution.sentence or 'no answer'}")
@@ -205,10 +222,12 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                 break
             last = place + 1 == len(self.nb.cells)
             if kept is not None and not last and self._runs(place) and kept.after(place, self._ask):
+                self.talk.all_heard()
                 execution.save(now=True)  # what is on disk is not older than the state
+        self.talk.all_heard()
 
     def _cell(self, execution: Execution, place: int) -> bool:
-        """Execute a cell; is there a kernel to go on with?
+        """Execute a cell; is there a kernel to go on with? Its outputs may still be on their way.
 
         Raises
         ------
@@ -217,32 +236,51 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             If it ended the kernel, and cells are left.
         """
         self._exits = False
+        cell = self.nb.cells[place]
         where = f"cell {place + 1} of {len(self.nb.cells)}"
         left = next((later for later in range(place + 1, len(self.nb.cells)) if self._runs(later)), None)
         try:
-            execution.cell_start(self.nb.cells[place], place)
-            self.execute_cell(self.nb.cells[place], place)
+            execution.cell_start(cell, place)
+            self._done(execution, place)
             if self._exits and left is not None:
                 raise ExecutionError(
                     f"{where} ended the kernel (exit() or quit()), and cell {left + 1} was still to run; raise"
                     " SystemExit, or call nbops.skip(…), to end a notebook early"
                 )
         except CellExecutionError as error:
-            execution.cell_exception(self.nb.cells[place], cell_index=place, exception=error)
+            execution.cell_exception(cell, cell_index=place, exception=error)
+            self.talk.all_heard()
             if left is not None:  # papermill, like us, takes SystemExit(0) as an end that was meant
                 execution.note = f"{where} ended the notebook (SystemExit)"
             return False
-        except DeadKernelError:
-            execution.cell_exception(self.nb.cells[place], cell_index=place)
-            raise DeadKernelError(f"its kernel died in {where}: {kernel_death(self._exit_code)}") from None
-        except BaseException:
-            execution.cell_exception(self.nb.cells[place], cell_index=place)
+        except BaseException as error:
+            execution.cell_exception(cell, cell_index=place)
+            self.talk.let_go()
+            if isinstance(error, DeadKernelError):
+                raise DeadKernelError(f"its kernel died in {where}: {kernel_death(self._exit_code)}") from None
             raise
-        finally:
-            execution.cell_complete(self.nb.cells[place], cell_index=place)
         if self._exits:
             execution.note = f"{where} ended the kernel (exit() or quit()) when every cell was done"
         return not self._exits
+
+    def _done(self, execution: Execution, place: int) -> None:
+        """Have the kernel do a cell."""
+        cell = self.nb.cells[place]
+        tags = cell.metadata.get("tags", ())
+        more = self.coalesce_streams or any(getattr(self, hook) is not None for hook in _HOOKS)
+        if more or not self._runs(place) or self.skip_cells_with_tag in tags:
+            try:
+                self.execute_cell(cell, place)  # nothing to send, or papermill's user asks for more than we do
+            finally:
+                execution.cell_complete(cell, cell_index=place)
+            return
+        allowed = not self.force_raise_errors and (self.allow_errors or "raises-exception" in tags)
+        sent = self.talk.send(place, cell, stop_on_error=not allowed)
+        if execution.checkpoints is not None:
+            execution.checkpoints.outside(place)
+        self.check_for_error(cell, place, self.talk.replied(sent))
+        if self._exits:
+            self.talk.all_heard()
 
     def _resumed(self, execution: Execution, resume: checkpointing.Resume) -> bool:
         """Bring the kernel to where the cells before are done; false if one of them failed this time."""
@@ -265,15 +303,20 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def _ask(self, expression: str) -> Any:
         """What an expression is in the kernel, asked silently; None if there is no answer."""
-        request = self.kc.execute("", silent=True, store_history=False, user_expressions={"nbops": expression})
+        return self._ask_all(expression)[0]
+
+    def _ask_all(self, *expressions: str) -> list[Any]:
+        wanted = {str(number): expression for number, expression in enumerate(expressions)}
+        request = self.kc.execute("", silent=True, store_history=False, user_expressions=wanted)
         try:
             reply = self.wait_for_reply(request)
         except DeadKernelError:
             raise DeadKernelError(f"its kernel died between two cells: {kernel_death(self._exit_code)}") from None
-        return checkpointing.answered(((reply or {}).get("content", {}).get("user_expressions") or {}).get("nbops", {}))
+        answers = (reply or {}).get("content", {}).get("user_expressions") or {}
+        return [checkpointing.answered(answers.get(number, {})) for number in wanted]
 
-    def _untracked(self) -> str | None:
-        """Why the kernel isn't tracked, as one sentence; None if all is well."""
+    def _untracked(self, answer: Any) -> str | None:
+        """Why the kernel isn't tracked, as one sentence; None if all is well. `answer`: to the question."""
         spec = self.km.kernel_spec
         if os.environ.get("NBOPS_DISABLED") == "1":
             return "step ran untracked: NBOPS_DISABLED is set"
@@ -284,7 +327,6 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                 f"step ran untracked: the kernel {self.kernel_name!r} isn't started as ipykernel"
                 f" (its command is {' '.join(spec.argv)!r})"
             )
-        answer = self._ask(_QUESTION)
         try:
             python, version, loaded = answer
         except (ValueError, TypeError):

@@ -18,6 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from nbops.pipeline import own_process
 from nbops.pipeline.attempt import execute, ordered
 from nbops.pipeline.progress import StepEvent
 from nbops.pipeline.step_run import was_given_up
@@ -28,6 +29,7 @@ ASK_EVERY_S = 3.0
 
 
 def main() -> None:
+    own_process.begin()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints is no answer
