@@ -31,6 +31,7 @@ def run_pipeline(
     force: bool = False,
     from_step: str | None = None,
     jobs: int | None = None,
+    scheduler: str | None = None,
     resume: str | None = None,
     repeat_effects: bool = False,
 ) -> str:
@@ -40,9 +41,9 @@ def run_pipeline(
     ----------
     name : str, optional
         The pipeline; may be left out if there is only one.
-    params, force, from_step, jobs, resume, repeat_effects
+    params, force, from_step, jobs, scheduler, resume, repeat_effects
         As ``nbops pipeline run`` takes them: parameters of steps; every step, or those from one on, whether anything
-        changed or not; how many at once; a run to go on with ("last": the newest).
+        changed or not; how many at once; a Dask cluster's scheduler; a run to go on with ("last": the newest).
 
     Returns
     -------
@@ -70,6 +71,7 @@ def run_pipeline(
             force=force,
             from_step=from_step,
             jobs=jobs,
+            scheduler=scheduler,
             resume=resume,
             repeat_effects=repeat_effects,
             progress=progress,
