@@ -30,8 +30,9 @@ def still_warned() -> Iterator[None]:
 
 
 def _version() -> Any:
-    """The filters' version, as Python writes it into a registry before it asks the filters. They are told to ignore this,
-    in their list itself: that is no new version."""
+    """The filters' version, as Python writes it into a registry before it asks the filters.
+
+    They are told to ignore this in their list itself: that makes no new version."""
     registry: dict[Any, Any] = {}
     entry = ("ignore", None, _Nothing, None, 0)
     warnings.filters.insert(0, entry)  # type: ignore[attr-defined]
