@@ -41,6 +41,11 @@ CELLS: dict[str, str] = {
     "async generator": "async def agen():\n    for i in range(3):\n        yield i\n[i async for i in agen()]",
     "async with print": "async def p():\n    print('in')\n    await asyncio.sleep(0)\n    print('out')\nawait p()",
     "system exit": "import sys\nsys.exit(3)",
+    "a warning that is told once": (
+        "import sys, types\nwarns = sys.modules['warns'] = types.ModuleType('warns')\n"
+        "exec('import warnings\\ndef f(): warnings.warn(\"told once\")', vars(warns))\nwarns.f()"
+    ),
+    "and not again": "warns.f()",
     "shell command": "!echo hello",
     "shell command captured": "files = !echo a b\nfiles",
     "exit code": "!exit 3\n_exit_code",

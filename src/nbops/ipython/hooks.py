@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbops.capture.current import current_session, open_session
+from nbops.capture.warned import still_warned
 from nbops.ipython.pending_clear import PendingClear
 from nbops.ipython.track_line import TrackLine, track_line
 
@@ -56,7 +57,8 @@ class CellHooks:
                 self.stop()  # the end of an earlier cell was never told
             if self._info is None and info.store_history and not self.off:
                 self._info, self._parent = info, parent
-                self._begin(info)
+                with still_warned():
+                    self._begin(info)
         except KeyboardInterrupt:  # IPython would not stop the cell for it either: it runs, and is said to be untracked
             self.stop()
             self._info, self._parent = info, parent
@@ -72,7 +74,8 @@ class CellHooks:
         if info is None or (result is not None and not _same(result.info, info)):
             return
         try:
-            self._end(info, result)
+            with still_warned():
+                self._end(info, result)
         except KeyboardInterrupt:
             pass
         except Exception as error:

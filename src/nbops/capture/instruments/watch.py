@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from nbops.capture.instruments.code_swap import Probe
 from nbops.capture.observation import Scope
+from nbops.capture.warned import still_warned
 from nbops.core.fingerprint import Fingerprint
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, Metric
@@ -154,7 +155,8 @@ class CallProbe(Probe):
         started = time.perf_counter()
         watch.busy = True
         try:
-            return work()
+            with still_warned():
+                return work()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's code
             watch.failed(self.what, error)
             return None
