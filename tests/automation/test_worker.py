@@ -29,6 +29,7 @@ from nbops.core.runs import RunStatus
 from nbops.settings import ScheduleSettings
 from nbops.store import automation, runs
 from nbops.store import schedules as kept
+from nbops.store.liveness import alive
 from nbops.workspace import Workspace
 from postgres_server import Server
 
@@ -176,7 +177,7 @@ def test_a_killed_worker_leaves_its_job_to_another_which_is_stopped_and_leaves_i
     first.communicate()
     second = worker_process(ws, "--grace", "1s")
     until(lambda: (ws.root / "log").read_text() == "ss")
-    assert child is not None and not Path(f"/proc/{child.pid}").exists(), "what the dead worker had started has ended"
+    assert child is not None and not alive(child), "what the dead worker had started has ended"
     second.send_signal(signal.SIGTERM)
     said, _ = second.communicate(timeout=60)
     assert said.endswith("stopped\n") and second.returncode == 0

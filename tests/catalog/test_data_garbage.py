@@ -238,7 +238,6 @@ def test_after_tracked_cells_everything_recorded_is_still_there(tmp_path: Path) 
         "model",
         "evaluation",
         "profile",
-        "source",
         "detail",
     }
     left = ws.artifacts.put_bytes(b"left over")

@@ -190,7 +190,7 @@ def test_a_value_comes_back_from_the_manifest_as_it_was_or_is_not_in_it(value: s
     taken = Taken(name="p", kind=kind, default=value, known=True)
     if argo._sayable(taken):
         assert "{{" not in value
-        (read,) = yaml.safe_load(yaml.safe_dump([argo._parameter(taken)], allow_unicode=True, width=120))
+        (read,) = yaml.safe_load(yaml.safe_dump([argo._parameter(taken)], width=120))
         assert read == {"name": "p", "value": value}
     elif kind.base == "str":
         assert "{{" in value

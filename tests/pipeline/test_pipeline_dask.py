@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -259,11 +260,13 @@ def test_a_store_on_a_server_and_artifacts_in_a_shared_folder(
 ):
     monkeypatch.setenv("NBOPS_STORE", postgres_server.database())
     monkeypatch.setenv("NBOPS_ARTIFACTS", str(tmp_path))
-    done = run_pipeline(shared.ws(), "single", scheduler=processes.address)
-    (step,) = runs.children(shared.ws().store, done.id)
+    ws = shared.ws()
+    with contextlib.closing(ws.store):
+        done = run_pipeline(ws, "single", scheduler=processes.address)
+        (step,) = runs.children(ws.store, done.id)
     assert (done.status, step.status, step.detail["outputs"]["a"]["kind"]) == ("COMPLETED", "COMPLETED", "handover")
-    assert shared.ws().artifacts.has(step.detail["outputs"]["a"]["digest"])
-    assert shared.ws().artifacts.root == tmp_path
+    assert ws.artifacts.has(step.detail["outputs"]["a"]["digest"])
+    assert ws.artifacts.root == tmp_path
 
 
 def test_one_notebook_runs_on_the_cluster(shared, processes):

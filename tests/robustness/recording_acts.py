@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import multiprocessing
 import os
 import resource
@@ -103,7 +104,9 @@ def status_of(root: Path, name: str) -> str:
 
 def unwritable(root: Path, _arguments: Any) -> dict[str, Any]:
     """As somebody who may read the workspace, not write it: tracking, logging, then looking at what is there."""
-    database.migrations()  # the Python that runs this may itself be closed to others: what it loads late is loaded now
+    # the Python that runs this may itself be closed to others: what it loads late is loaded now
+    database.migrations()
+    importlib.metadata.version("ipython")
     os.setgid(65534)
     os.setuid(65534)
     shell = TrackedShell(root)

@@ -55,7 +55,7 @@ class Circumstances:
             self._count = len(sys.modules)
             self._loaded = {
                 name: file
-                for name, module in list(sys.modules.items())
+                for name, module in sys.modules.copy().items()
                 if name != "__main__" and is_local(name) and (file := _file(module)) is not None
             }
         found = []

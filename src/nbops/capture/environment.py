@@ -59,7 +59,7 @@ def packages() -> dict[str, str]:
 
     A package that says no version of its own is looked up among the installed distributions of its name."""
     found = {}
-    for name in sorted({module.partition(".")[0] for module in list(sys.modules)} - _STANDARD):
+    for name in sorted({module.partition(".")[0] for module in sys.modules.copy()} - _STANDARD):
         if name.startswith("_"):
             continue
         module = sys.modules.get(name)

@@ -23,7 +23,7 @@ def still_warned() -> Iterator[None]:
     finally:
         now = _version()
         if now != before:
-            for module in list(sys.modules.values()):
+            for module in sys.modules.copy().values():
                 registry = getattr(module, "__dict__", {}).get("__warningregistry__")
                 if isinstance(registry, dict) and registry.get("version") == before:
                     registry["version"] = now

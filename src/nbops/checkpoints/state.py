@@ -180,7 +180,7 @@ def _extras() -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     """Of the packages that are imported, as they say it themselves."""
-    found = {name: getattr(module, "__dict__", {}).get("__version__") for name, module in list(sys.modules.items())}
+    found = {name: getattr(module, "__dict__", {}).get("__version__") for name, module in sys.modules.copy().items()}
     return {n: v for n, v in found.items() if isinstance(v, str) and "." not in n and n not in sys.stdlib_module_names}
 
 

@@ -85,7 +85,7 @@ def manifest(found: list[dict[str, Any]], exported: Told, notes: list[str]) -> s
 
     said = [f"The nbops pipeline {exported.name!r}, written by 'nbops export argo' (nbops {__version__})."]
     head = "".join(f"# {line}\n" for line in (*said, *notes))
-    body = (yaml.safe_dump(one, sort_keys=False, allow_unicode=True, width=120) for one in found)
+    body = (yaml.safe_dump(one, sort_keys=False, width=120) for one in found)
     return head + "---\n".join(body)
 
 
