@@ -117,6 +117,8 @@ def execute(source: Path, top: Path, place: Path, mode: str, args: argparse.Name
             done.end = message["content"]
         else:
             done.cells.setdefault(message["cell"], []).append(message)
+    for messages in done.cells.values():  # the reply comes by a channel of its own: before or after the last outputs
+        messages.sort(key=lambda message: message["type"] == "execute_reply")
     return done
 
 
