@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbops.core import redaction
 from nbops.core.redaction import REDACTED, redact, redact_text, secret_name
 
 SECRETS = [
@@ -88,3 +93,17 @@ def test_lists_of_column_names_and_prompts_stay() -> None:
 
 def test_a_key_of_a_mapping_is_looked_at_too() -> None:
     assert "pw1234" not in repr(redact({"https://me:pw1234@example.org": 1}))
+
+
+@pytest.mark.parametrize(("pattern", "parts"), [(p, parts) for p, _, parts in redaction._SHAPES])
+@given(data=st.data())
+def test_what_is_asked_before_a_pattern_hides_no_match_of_it(
+    pattern: re.Pattern[str], parts: tuple[str, ...], data: st.DataObject
+) -> None:
+    text = data.draw(st.from_regex(pattern))
+    assert redaction._may_hold(text, parts)
+
+
+@given(st.from_regex(redaction._NAME))
+def test_a_name_of_a_secret_has_one_of_the_parts_that_are_asked_for(name: str) -> None:
+    assert redaction._may_hold(name, redaction._NAMED)

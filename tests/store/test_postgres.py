@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import random
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from nbops.core.errors import StoreAwayError, StoreError, StoreReadOnlyError
+from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline.execute import run_notebook
-from nbops.store import dialect, records
+from nbops.store import dialect, records, run_search, runs
 from nbops.store.postgres import PostgresDatabase
 from nbops.workspace import open_workspace
 from postgres_server import Server
@@ -66,6 +71,21 @@ def test_a_server_that_goes_away_in_the_middle_of_a_write(store: PostgresDatabas
         finally:
             postgres_server.start()
     assert noted(store) == ["before"]
+
+
+def test_a_parameter_longer_than_an_index_takes_is_kept_and_found(store: PostgresDatabase) -> None:
+    noise = base64.b85encode(random.Random(0).randbytes(8_000)).decode()  # nothing that could be packed
+    texts = {"end in a": noise + "a", "end in b": noise + "b"}
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    with store.transaction() as tx:
+        for name, text in texts.items():
+            runs.save(
+                tx,
+                Run(id=name, kind=RunKind.BLOCK, name=name, experiment="e", status=RunStatus.COMPLETED, started_at=at),
+            )
+            runs.set_params(tx, name, {"text": text})
+    found = run_search.search(store, filter=f"params.text = {json.dumps(texts['end in b'])}").items
+    assert [row.run.id for row in found] == ["end in b"] and found[0].params == {"text": texts["end in b"]}
 
 
 def test_a_follower_loses_no_event_of_writers_that_interleave(store: PostgresDatabase) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from nbops.core.hushed import hushed
+
 
 @contextmanager
 def still_warned() -> Iterator[None]:
@@ -30,16 +32,10 @@ def still_warned() -> Iterator[None]:
 
 
 def _version() -> Any:
-    """The filters' version, as Python writes it into a registry before it asks the filters.
-
-    They are told to ignore this in their list itself: that makes no new version."""
+    """The filters' version, as Python writes it into a registry before it asks the filters."""
     registry: dict[Any, Any] = {}
-    entry = ("ignore", None, _Nothing, None, 0)
-    warnings.filters.insert(0, entry)  # type: ignore[attr-defined]
-    try:
+    with hushed(_Nothing):
         warnings.warn_explicit("", _Nothing, "", 0, registry=registry)
-    finally:
-        warnings.filters.remove(entry)  # type: ignore[attr-defined]
     return registry.get("version")
 
 

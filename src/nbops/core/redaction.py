@@ -23,26 +23,50 @@ _NAME = re.compile(
     r"(?i)(^|[_\-.])([a-z]*pass(word|wd|phrase)|pass|pwd|secret|token|api_?key|access_?key|private_?key|auth(orization)?|credentials?|dsn"
     r"|connection_?string|bearer|client_?secret|session_?key|encryption_?key|signing_?key)s?([_\-.\d]|$)"
 )
+# (pattern, does it keep what is before and after, what a text in lower case has in it where the pattern is)
 _SHAPES = (
     # user:password@ in any URL or DSN; the user alone is kept
-    (re.compile(r"(?P<keep>(?<![a-zA-Z0-9+.\-])[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?P<after>@)"), True),
+    (
+        re.compile(r"(?P<keep>(?<![a-zA-Z0-9+.\-])[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?P<after>@)"),
+        True,
+        ("://",),
+    ),
     (
         re.compile(
             r"(?i)(?P<keep>(?:\b|_)(?:password|passwd|pwd|secret|token|api[_-]?key|(?:shared)?access[_-]?(?:key|signature)"
             r"|account[_-]?key|sig|signature)\s*[=:]\s*['\"]?)[^\s'\"&;,)\[\]]{4,}(?P<after>)"
         ),
         True,
+        ("pass", "pwd", "secret", "token", "key", "sig"),
     ),
-    (re.compile(r"(?i)(?P<keep>\bauthorization['\"]?\s*[=:,]\s*['\"]?\w+\s+)[^\s'\"]{4,}(?P<after>)"), True),
-    (re.compile(r"(?i)(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/\-]{8,}=*(?P<after>)"), True),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), False),
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), False),
-    (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}\b|\bgithub_pat_[A-Za-z0-9_]{20,}\b"), False),
-    (re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}\b"), False),
-    (re.compile(r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_A-Za-z0-9]{10,}\b|\bsk-[A-Za-z0-9]{20,}\b"), False),
-    (re.compile(r"\bAIza[0-9A-Za-z_\-]{35}\b|\bhf_[A-Za-z0-9]{20,}\b|\bglpat-[A-Za-z0-9_\-]{20,}\b"), False),
-    (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"), False),
+    (
+        re.compile(r"(?i)(?P<keep>\bauthorization['\"]?\s*[=:,]\s*['\"]?\w+\s+)[^\s'\"]{4,}(?P<after>)"),
+        True,
+        ("authorization",),
+    ),
+    (re.compile(r"(?i)(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/\-]{8,}=*(?P<after>)"), True, ("bearer",)),
+    (
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.S),
+        False,
+        ("private key-----",),
+    ),
+    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), False, ("akia", "asia")),
+    (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}\b|\bgithub_pat_[A-Za-z0-9_]{20,}\b"), False, ("gh", "github_pat_")),
+    (re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}\b"), False, ("xox",)),
+    (
+        re.compile(r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_A-Za-z0-9]{10,}\b|\bsk-[A-Za-z0-9]{20,}\b"),
+        False,
+        ("sk-", "sk_", "pk-", "pk_", "rk-", "rk_"),
+    ),
+    (
+        re.compile(r"\bAIza[0-9A-Za-z_\-]{35}\b|\bhf_[A-Za-z0-9]{20,}\b|\bglpat-[A-Za-z0-9_\-]{20,}\b"),
+        False,
+        ("aiza", "hf_", "glpat-"),
+    ),
+    (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"), False, ("eyj",)),
 )
+# a part of every name that `secret_name` knows
+_NAMED = ("pass", "pwd", "secret", "token", "key", "auth", "credential", "dsn", "connection", "bearer")
 # a literal in code or JSON under a name of its own: NAME = "…", "NAME": "…", ("NAME", "…"), ["NAME"] = "…"
 _LITERAL = re.compile(
     r"""(?P<keep>(?:(?<![\w\-])(?P<bare>[A-Za-z_][\w\-]*)\s*(?::\s*[\w.\[\]| ]+)?=|"""
@@ -94,7 +118,8 @@ def holds_hidden(data: bytes) -> bool:
 def redact_text(text: str) -> str:
     """The text with everything that has the shape of a secret replaced, and literals that a name gives away."""
     text = without_hidden(text)
-    text = _LISTED.sub(_listed, _LITERAL.sub(_literal, text))
+    if _may_hold(text, _NAMED):
+        text = _LISTED.sub(_listed, _LITERAL.sub(_literal, text))
     return _WORD.sub(lambda m: REDACTED if _random(m.group()) else m.group(), _shapeless(text))
 
 
@@ -119,9 +144,17 @@ def _may_be_secret(name: str, value: Any) -> bool:
 
 
 def _shapeless(text: str) -> str:
-    for pattern, keeps in _SHAPES:
-        text = pattern.sub(r"\g<keep>" + REDACTED + r"\g<after>" if keeps else REDACTED, text)
+    for pattern, keeps, parts in _SHAPES:
+        if _may_hold(text, parts):
+            text = pattern.sub(r"\g<keep>" + REDACTED + r"\g<after>" if keeps else REDACTED, text)
     return text
+
+
+def _may_hold(text: str, parts: tuple[str, ...]) -> bool:
+    """Asked before a pattern, which takes many times as long: every cell's text is looked through. (Beyond ASCII there
+    are letters that are the same as ``s`` or ``k`` but for case.)"""
+    lower = text.lower()
+    return not text.isascii() or any(part in lower for part in parts)
 
 
 def _literal(match: re.Match[str]) -> str:

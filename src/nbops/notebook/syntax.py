@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import functools
 import re
-import warnings
+
+from nbops.core.hushed import hushed
 
 # Cell magics that run their body as Python in the notebook's namespace. (%%timeit runs it in a function of its
 # own; it is taken for one of them, which errs on the side of seeing too many names.)
@@ -41,8 +42,7 @@ def parsed(source: str) -> ast.Module | None:
 def _tree(source: str) -> ast.Module | None:
     """Trees are shared between callers: nobody changes them."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in the user's text is not ours to report
+        with hushed(Warning):  # an invalid escape in the user's text is not ours to report
             return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: a null byte
         return None

@@ -19,6 +19,8 @@ from nbops.core.runs import CellRecord, CellStatus, Metric, ModelUse
 _FEW = 12  # entries a card lists before it says how many more there are
 _LONG = 80  # characters of one parameter's value
 
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)  # `dumps` makes one for each value
+
 Row = tuple[str, list[str]]
 Names = Mapping[Any, str]  # {digest: the variable it went by}
 
@@ -117,7 +119,7 @@ def shape(fingerprint: Fingerprint) -> str:
 
 def value(given: Any) -> str:
     """A parameter's value, as JSON would write it, cut where it is long."""
-    text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
+    text = given if isinstance(given, str) else _JSON.encode(given)
     return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
 
 

@@ -247,7 +247,8 @@ class _Condition:
         if isinstance(c.value, (int, float)) and not isinstance(c.value, bool):
             return f"v.number {_TESTS[operator]} {self._mark(float(c.value))}"
         if operator == "=":
-            return f"v.value = {self._mark(canonical(c.value))}"
+            mark = self._mark(canonical(c.value))
+            return f"v.number IS NULL AND substr(v.value, 1, 200) = substr({mark}, 1, 200) AND v.value = {mark}"
         return f"v.number IS NULL AND v.value {_TESTS[operator]} {self._mark(canonical(c.value))}"
 
     def _field(self, c: Comparison) -> str:

@@ -14,6 +14,8 @@ def names_of(wanted: set[int], namespace: Mapping[str, Any]) -> dict[int, str]:
     """The name of each object in `wanted` (by id) that can be reached: ``model``, ``models['ridge']``,
     ``search.best_estimator_``. A variable's name goes before a path."""
     found: dict[int, str] = {}
+    if not wanted:
+        return found
     public = {n: v for n, v in list(namespace.items()) if not n.startswith("_") and n not in _IPYTHON}
     level = list(public.items())
     for _ in range(3):
