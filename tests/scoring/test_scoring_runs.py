@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,9 +19,9 @@ from deployed_model import CITIES, deployed, fitted, register, rows
 from nbops.core.errors import SettingsError, UnknownNameError, UsageError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.profiles.profile import Profile
-from nbops.scoring import output_folder
 from nbops.scoring.score import score
 from nbops.store import deployments, records, runs
+from nbops.store.liveness import partial
 from nbops.workspace import Workspace
 
 KEYED = '[deployments.taxi]\nkey = ["id", "n"]\n'
@@ -237,22 +239,14 @@ def test_the_period_may_be_given_and_makes_a_fit_folder_name(tmp_path: Path) -> 
 
 
 def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
-    import platform
-    import subprocess
-
     ws = deployed(tmp_path / "w")
     rows(30).to_csv(tmp_path / "a.csv", index=False)
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    host = output_folder._plain(platform.node())
+    named = "from nbops.store.liveness import partial; print(partial('x'))"
+    gone = subprocess.run([sys.executable, "-c", named], capture_output=True, text=True, check=True).stdout.strip()
+    elsewhere, here = ".x.w-1-2-elsewhere-0a0a0a0a.partial", partial("x")
     out = ws.root / "out"
-    for name in (
-        f".x.{host}.{gone.pid}.aa.partial",
-        f".x.{host}.{os.getpid()}.aa.partial",
-        ".mine.partial",
-        ".x.o.1.a",
-    ):
+    for name in (gone, elsewhere, here, ".mine.partial", ".x.o.1.a"):
         (out / name).mkdir(parents=True)
     score(ws, "taxi", [tmp_path / "a.csv"], out)
     left = sorted(p.name for p in out.iterdir() if p.name.startswith("."))
-    assert left == sorted([f".x.{host}.{os.getpid()}.aa.partial", ".mine.partial", ".x.o.1.a"])
+    assert left == sorted([elsewhere, here, ".mine.partial", ".x.o.1.a"])

@@ -13,9 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import platform
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,11 +24,11 @@ from nbops.core import wire
 from nbops.core.deployments import Scoring
 from nbops.core.errors import StoreFullError, StoreReadOnlyError, UsageError
 from nbops.monitor.predictions import id_prefix
+from nbops.store import liveness
 from nbops.store.artifacts import ArtifactStore
 
 MANIFEST = "manifest.json"
 PREDICTIONS = "predictions.parquet"
-_PARTIAL = ".partial"
 
 
 def folder_name(*, deployment: str, model: str, version: int, input: str, period: str) -> str:
@@ -78,9 +76,7 @@ def prepare(artifacts: ArtifactStore, scoring: Scoring, files: Mapping[str, str]
     with _said_plainly(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder.parent)
-        partial = folder.parent / (
-            f".{folder.name}.{_plain(platform.node())}.{os.getpid()}.{secrets.token_hex(4)}{_PARTIAL}"
-        )
+        partial = folder.parent / liveness.partial(folder.name)
         partial.mkdir()
         try:
             named = []
@@ -120,21 +116,9 @@ def _manifest(scoring: Scoring, files: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _sweep(parent: Path) -> None:
     """Remove what processes of this machine left when they were killed."""
-    for leftover in parent.glob(f".*{_PARTIAL}"):
-        parts = leftover.name.removesuffix(_PARTIAL).split(".")[2:]  # host, process, token
-        ours = len(parts) == 3 and parts[0] == _plain(platform.node()) and parts[1].isdecimal()
-        if ours and not _running(int(parts[1])):
+    for leftover in parent.glob(".*.partial"):
+        if liveness.left_partial(leftover.name):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _flush(path: Path) -> None:
@@ -146,7 +130,7 @@ def _flush(path: Path) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text that is fit for a file name, and has none of the dots that separate the parts of ours."""
+    """Text that is fit for a file name."""
     return re.sub(r"[^\w\-]+", "_", text) or "_"
 
 

@@ -6,10 +6,12 @@ import functools
 import os
 import platform
 import re
+import secrets
 from pathlib import Path
 
 from nbops.core.runs import Owner
 
+_PARTIAL = re.compile(r"\..+\.(?P<writer>w-\d+-\d*-\w*)-[0-9a-f]{8}\.partial", re.DOTALL)
 _SIGNED = re.compile(r"-(?P<pid>\d+)-(?P<started>\d*)-(?P<host>\w*)")
 
 
@@ -63,6 +65,17 @@ def writer_gone(name: str) -> bool:
         return True  # nobody signs so any more
     host = platform.node() if found["host"] == _plain(platform.node()) else found["host"]
     return not alive(Owner(host=host, pid=int(found["pid"]), started=found["started"]))
+
+
+def partial(name: str) -> str:
+    """A name beside `name` for what is being written and will be called that: see :func:`left_partial`."""
+    return f".{name}.{signed('w')}-{secrets.token_hex(4)}.partial"
+
+
+def left_partial(name: str) -> bool:
+    """Is it a :func:`partial` name, whose writer is known to be gone?"""
+    found = _PARTIAL.fullmatch(name)
+    return found is not None and writer_gone(found["writer"])
 
 
 def _plain(host: str) -> str:

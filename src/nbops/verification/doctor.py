@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import platform
 import re
 import shutil
 import time
@@ -15,12 +13,12 @@ from pathlib import Path
 from nbops.core.errors import CorruptArtifactError, StoreError
 from nbops.core.runs import Run, RunStatus
 from nbops.store import records, runs
+from nbops.store.liveness import left_partial
 from nbops.verification.walk import files_below
 from nbops.workspace import Workspace
 
 _DRAFT = re.compile(r"\..+\.ipynb\.[0-9a-f]{8}\.tmp")  # of nbops.notebook.files.write
 _DRAFT_TAKES_S = 60
-_PARTIAL = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.partial")  # of a scoring
 
 DURABILITY = {
     "normal": "survives kill -9 at any moment; a power cut may cost the last records"
@@ -113,23 +111,9 @@ def _leftovers(workspace: Workspace) -> Iterator[Path]:
     """What killed writers of artifacts, notebooks and scorings left."""
     yield from workspace.artifacts.abandoned()
     for path in files_below(workspace.root, leave_out=workspace.artifacts.root):
-        scoring = _PARTIAL.fullmatch(path.name)
-        if scoring is not None:
-            here = scoring["host"] == re.sub(r"[^\w\-]+", "_", platform.node())
-            if here and not _running(int(scoring["pid"])):
-                yield path
-        elif _DRAFT.fullmatch(path.name) and time.time() - path.stat().st_mtime > _DRAFT_TAKES_S:
+        draft = _DRAFT.fullmatch(path.name) and time.time() - path.stat().st_mtime > _DRAFT_TAKES_S
+        if draft or left_partial(path.name):
             yield path
-
-
-def _running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _missing(workspace: Workspace) -> Iterator[str]:
