@@ -102,7 +102,9 @@ def _cut(reference: ColumnProfile, current: ColumnProfile) -> Bins:
 
     deciles = reference.quantiles(np.linspace(0, 1, PARTS + 1))
     heaps = np.unique(deciles[1:][deciles[1:] == deciles[:-1]])
-    edges = np.unique(np.concatenate([deciles[1:-1], heaps, np.nextafter(heaps, np.inf)]))
+    with np.errstate(over="ignore"):  # beyond the largest number there is only infinity
+        after = np.nextafter(heaps, np.inf)
+    edges = np.unique(np.concatenate([deciles[1:-1], heaps, after]))
     counts = []
     for column in (reference, current):
         points, weights = column.distribution()
