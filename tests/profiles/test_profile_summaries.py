@@ -10,8 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from nbops.core.canonical import canonical
 from nbops.core.errors import CorruptArtifactError, InputDataError, UnknownNameError
+from nbops.core.wire import to_json
+from nbops.profiles.distinct import K, hashes_of_numbers, smallest
 from nbops.profiles.profile import Profile
 from nbops.profiles.profiler import Profiler, profile_batches, profile_table
 
@@ -134,6 +139,47 @@ def test_bytes_round_trip_and_are_equal_for_equal_data() -> None:
     assert Profile.from_bytes(content) == profile
     assert profile_table(table).to_bytes() == content
     json.loads(content)  # JSON types only
+    assert content == canonical(to_json(profile)).encode()
+
+
+def test_a_columns_name_is_not_taken_for_what_is_written_beside_it() -> None:
+    names = ['"hashes":null', '"sketch":null,"sketch":null', "hashes", 'sketch":null', "s:\\"]
+    values = np.random.default_rng(6).normal(size=(1500, len(names)))
+    profile = profile_table(pd.DataFrame(values, columns=names))
+    assert profile.to_bytes() == canonical(to_json(profile)).encode()
+    assert Profile.from_bytes(profile.to_bytes()) == profile
+
+
+@given(st.integers(0, 2**32), st.integers(0, 12_000), st.sampled_from([5, 900, 1500, 2**40]), st.integers(0, 2000))
+@example(0, 12_000, 1500, 1700)  # nearly enough are held, and those of the rest that look small are few
+@settings(max_examples=40, deadline=None)
+def test_the_smallest_hashes_are_the_smallest_whatever_repeats(seed: int, rows: int, different: int, cut: int) -> None:
+    rng = np.random.default_rng(seed)
+    hashes = hashes_of_numbers(rng.integers(0, different, rows).astype(np.float64))
+    parts = np.split(hashes, [min(cut, rows)])
+    held = np.empty(0, dtype=np.uint64)
+    for part in parts:
+        held = smallest(held, part)
+    assert np.array_equal(held, np.unique(hashes)[:K])
+
+
+def test_columns_of_numbers_side_by_side_are_summarised_as_each_alone() -> None:
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame(rng.normal(size=(6000, 40)))
+    frame[3] = frame[3].round(1)  # few different values
+    frame.loc[::9, 4] = np.nan
+    frame.loc[::7, 5] = np.inf
+    frame[6] *= 1e200
+    frame[7] = 0.0
+    frame.loc[:1200, 8] = 1.0  # that there are many shows late
+    frame.insert(9, "text", "a")
+    frame.columns = [str(name) for name in frame.columns]
+    together = profile_table(frame)
+    assert together.columns == tuple(profile_table(frame[[name]]).columns[0] for name in frame)
+    batches = pa.Table.from_pandas(frame, preserve_index=False).to_batches(1100)
+    assert [c.distribution()[0].tolist() for c in profile_batches(batches).columns if c.type == "number"] == [
+        c.distribution()[0].tolist() for c in together.columns if c.type == "number"
+    ]
 
 
 def test_a_broken_or_newer_artifact_is_said_to_be_one() -> None:

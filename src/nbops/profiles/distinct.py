@@ -56,12 +56,24 @@ def smallest(held: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.ui
         part = new[start : start + _PART]
         if len(held) == K:
             part = part[part < held[-1]]
+        elif len(part) > 2 * K:  # are there K below what the smallest ones of so many different hashes lie below?
+            bound = np.uint64(2**64 // len(part) * (K + K // 4))
+            low = _different(held, part[part < bound])
+            if len(low) >= K and low[K - 1] < bound:
+                held = low[:K]
+                continue
         if len(part):
-            both = np.sort(np.concatenate([held, part]))  # np.unique would hash: ten times as slow here
-            first = np.ones(len(both), dtype=bool)
-            np.not_equal(both[1:], both[:-1], out=first[1:])
-            held = both[first][:K]
+            held = _different(held, part)[:K]
     return held
+
+
+def _different(held: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    import numpy as np
+
+    both = np.sort(np.concatenate([held, new]))  # np.unique would hash: ten times as slow here
+    first = np.ones(len(both), dtype=bool)
+    np.not_equal(both[1:], both[:-1], out=first[1:])
+    return both[first]
 
 
 def estimate(held: NDArray[np.uint64]) -> int:

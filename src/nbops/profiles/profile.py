@@ -156,6 +156,18 @@ class ColumnProfile:
                 data[key] = base64.b64encode(data[key]).decode()
         return data
 
+    def to_bytes(self) -> bytes:
+        """Canonical JSON of :meth:`to_json`. The long texts, in which nothing has to be escaped, are put in afterwards:
+        that takes a fifth of the time."""
+        long = {"hashes": self.hashes, "sketch": self.sketch}
+        text = canonical(dataclasses.replace(self, hashes=None, sketch=None).to_json()).encode()
+        for key, value in long.items():
+            if value is not None:  # the first place is the key's: what stands before it is no text of the data
+                text = text.replace(
+                    b'"%b":null' % key.encode(), b'"%b":"%b"' % (key.encode(), base64.b64encode(value)), 1
+                )
+        return text
+
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> ColumnProfile:
         known = {f.name for f in dataclasses.fields(cls)}
@@ -193,7 +205,8 @@ class Profile:
 
     def to_bytes(self) -> bytes:
         """Canonical JSON, the form kept as an artifact."""
-        return canonical(wire.to_json(self)).encode()
+        columns = b",".join(column.to_bytes() for column in self.columns)
+        return b'{"columns":[%b],"format":%d,"rows":%d}' % (columns, self.format, self.rows)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Profile:

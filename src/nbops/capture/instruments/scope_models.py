@@ -8,6 +8,7 @@ model isn't kept there is what is known of it: type, parameters, data, metrics.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 import warnings
 from collections import Counter
@@ -280,25 +281,23 @@ class ScopeModels:
             self.watch.note("a model's training data was changed in place after the fit: its profile is not kept")
             return
         y_digest = self.watch.fingerprint(held.y).digest if held.y is not None else "none"
-        facts.rows = self.sampled(
-            ("rows", facts.trained_on, y_digest),
-            lambda: with_target(held.X, held.y, facts.target) if held.y is not None else frame_of(held.X),
-            target=held.y is not None,
-        )
+
+        @functools.cache
+        def table() -> Any:
+            return with_target(held.X, held.y, facts.target) if held.y is not None else frame_of(held.X)
+
+        facts.rows = self.sampled(("rows", facts.trained_on, y_digest), table, target=held.y is not None)
         key = ("profile", facts.trained_on, y_digest, facts.target)
         facts.profile = self._kept(key)
         if facts.profile is not None:
             return
         from nbops.profiles.profiler import profile_table
 
-        table = self.watch.attempt(
-            "a training profile",
-            lambda: with_target(held.X, held.y, facts.target) if held.y is not None else frame_of(held.X),
-        )
-        if table is None:
+        frame = self.watch.attempt("a training profile", table)
+        if frame is None:
             return
         withholds = self.watch.scope.workspace.settings.capture.withholds
-        content = self.watch.attempt("a training profile", lambda: profile_table(table).withheld(withholds).to_bytes())
+        content = self.watch.attempt("a training profile", lambda: profile_table(frame).withheld(withholds).to_bytes())
         if content is None:
             return
         digest = self.watch.scope.workspace.artifacts.put_bytes(content)
