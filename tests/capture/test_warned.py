@@ -9,6 +9,7 @@ import warnings
 import pytest
 
 from nbops.capture.warned import still_warned
+from nbops.core.hushed import hushed
 
 
 @pytest.fixture
@@ -48,3 +49,19 @@ def test_also_where_it_fails(module: types.ModuleType) -> None:
             raise KeyError
         module.f()
         assert len(told) == 1
+
+
+def test_what_is_kept_quiet_leaves_no_mark(module: types.ModuleType) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        filters = list(warnings.filters)
+        with hushed(Warning):
+            module.f()
+            with hushed(DeprecationWarning):
+                pass
+        assert not told and list(warnings.filters) == filters
+        module.f()
+        with hushed(Warning), pytest.raises(KeyError):
+            raise KeyError
+        module.f()
+        assert len(told) == 1 and list(warnings.filters) == filters

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,6 +27,7 @@ from nbops.capture.instruments.tables import (
     with_target,
 )
 from nbops.capture.instruments.watch import Watch
+from nbops.core.hushed import hushed
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, ModelUse
 from nbops.modelfiles.save import SavedModel
@@ -145,8 +145,7 @@ class ScopeModels:
         if known.state not in known.saved:
             from nbops.modelfiles.save import save
 
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with hushed(Warning):
                 known.saved[known.state] = save(estimator, self.watch.scope.workspace.artifacts)
         return known.saved[known.state]
 
