@@ -269,7 +269,7 @@ def _artifacts(streamed: Streamed) -> list[Artifact]:
             size=streamed.predictions_size,
             media=parquet,
         ),
-        Artifact(name="profile", kind="profile", digest=streamed.profile, size=0, media="application/json"),
+        Artifact(name="profile", kind="profile", digest=streamed.profile, size=0, media="application/octet-stream"),
     ]
     if streamed.quarantine is not None:
         found.append(

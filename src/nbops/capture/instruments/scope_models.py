@@ -301,7 +301,7 @@ class ScopeModels:
             return
         digest = self.watch.scope.workspace.artifacts.put_bytes(content)
         facts.profile = Artifact(
-            name="profile.json", kind="profile", digest=digest, size=len(content), media="application/json"
+            name="profile", kind="profile", digest=digest, size=len(content), media="application/octet-stream"
         )
         self.log.keep(key, facts.profile)
 
