@@ -52,7 +52,9 @@ class MetricProbe(CallProbe):
             watch.note(f"{self.name}: the model was fitted again after it had predicted; the model judged is not kept")
             return
         X, x_digest = prediction.inputs(), prediction.x_digest
-        if X is None:
+        if x_digest is not None and known.facts is not None and known.facts.trained_on == x_digest:
+            pass  # its training rows, which aren't kept: whether they are still the same doesn't matter
+        elif X is None:
             watch.note(f"{self.name}: the rows predicted are gone; no evaluation rows kept")
             x_digest = None
         elif x_digest is not None and watch.fingerprint(X).digest != x_digest:

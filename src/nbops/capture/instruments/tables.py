@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from typing import Any
 
 from nbops.core.models import Field, Signature
 from nbops.core.wire import to_json
-from nbops.profiles.profiler import parts
+from nbops.profiles.profiler import PART_CELLS, parts
 
 _MOST_COLUMNS = 5000
 _KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "M": "datetime", "O": "string", "U": "string"}
@@ -101,15 +100,16 @@ def with_target(X: Any, y: Any, name: str | None = None) -> Any:
 def content_key(values: Any) -> str | None:
     """A digest of the values of a prediction, whatever holds them (array, Series, list); None for other things."""
     import numpy as np
+    from blake3 import blake3
 
     array = np.asarray(values)
     if array.dtype.hasobject:
         array = np.asarray(values, dtype=str)
     if array.ndim not in (1, 2):
         return None
-    return hashlib.blake2b(
-        np.ascontiguousarray(array).data.cast("B") if array.size else b"", digest_size=16
-    ).hexdigest() + repr((array.shape, array.dtype.str))
+    return blake3(np.ascontiguousarray(array).data.cast("B") if array.size else b"").hexdigest() + repr(
+        (array.shape, array.dtype.str)
+    )
 
 
 def signature_of(estimator: Any, X: Any, y: Any) -> dict[str, Any] | None:
@@ -117,16 +117,8 @@ def signature_of(estimator: Any, X: Any, y: Any) -> dict[str, Any] | None:
 
     An input is nullable if it had missing values at the fit. The classes are values of the data, and the signature goes
     into the notebook: they stay in the model's file."""
-    frame = frame_of(X) if not is_sparse(X) else None
-    if frame is not None:
-        inputs = tuple(
-            Field(name=name, type=kind, nullable=nullable)
-            for name, kind, nullable in zip(frame.columns.tolist(), *_types_and_missing(frame), strict=True)
-        )
-    elif is_sparse(X) and X.shape[1] <= _MOST_COLUMNS:
-        kind = _KINDS.get(X.dtype.kind, "number")
-        inputs = tuple(Field(name=f"x{i}", type=kind, nullable=False) for i in range(X.shape[1]))
-    else:
+    inputs = _inputs(X)
+    if inputs is None:
         return None
     classes = getattr(estimator, "classes_", None)
     column = column_of(y, target_name(y)) if y is not None else None
@@ -135,18 +127,28 @@ def signature_of(estimator: Any, X: Any, y: Any) -> dict[str, Any] | None:
     return dict(to_json(Signature(inputs=inputs, output=output, task=task)))
 
 
-def _types_and_missing(frame: Any) -> tuple[list[str], list[bool]]:
-    """Of each column its type in words, and whether it has missing values. One pass: column by column it takes
-    milliseconds."""
+def _inputs(X: Any) -> tuple[Field, ...] | None:
     import numpy as np
 
-    if all(dtype == np.float64 for dtype in frame.dtypes.tolist()):  # nearly every array
-        found = [np.isnan(part.to_numpy()).any(axis=0).tolist() for part in parts(frame)]
-        types = ["number"] * frame.shape[1]
-    else:
-        found = [part.isna().any().tolist() for part in parts(frame)]
-        types = [type_of(column) for _, column in frame.items()]
-    return types, [any(flags) for flags in zip(*found, strict=True)]
+    if is_sparse(X):
+        kind = _KINDS.get(X.dtype.kind, "number")
+        places = range(X.shape[1]) if X.shape[1] <= _MOST_COLUMNS else None
+        return None if places is None else tuple(Field(name=f"x{i}", type=kind, nullable=False) for i in places)
+    if type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and 0 < X.shape[1] <= _MOST_COLUMNS:
+        step = max(1, PART_CELLS // X.shape[1])  # nearly every array: without the DataFrame that it could be
+        gaps = np.zeros(X.shape[1], dtype=bool)
+        for start in range(0, len(X), step):
+            gaps |= np.isnan(X[start : start + step]).any(axis=0)
+        return tuple(Field(name=f"x{i}", type="number", nullable=flag) for i, flag in enumerate(gaps.tolist()))
+    frame = frame_of(X)
+    if frame is None:
+        return None
+    # one pass: column by column it takes milliseconds
+    missing = [any(found) for found in zip(*(part.isna().any() for part in parts(frame)), strict=True)]
+    return tuple(
+        Field(name=name, type=type_of(column), nullable=nullable)
+        for (name, column), nullable in zip(frame.items(), missing, strict=True)
+    )
 
 
 def type_of(column: Any) -> str:
