@@ -168,6 +168,24 @@ def test_the_smallest_hashes_are_the_smallest_whatever_repeats(seed: int, rows: 
     assert np.array_equal(held, np.unique(hashes)[:K])
 
 
+@pytest.mark.parametrize("shape", ["normal", "outliers", "two heaps", "huge", "tiny", "lowest and highest"])
+def test_a_sketch_of_many_rows_keeps_the_ranks_whatever_their_distribution(shape: str) -> None:
+    x = np.random.default_rng(8).normal(size=20_000)
+    x = {
+        "normal": x,
+        "outliers": np.exp(4 * x),
+        "two heaps": np.where(x > 0, 1 + 1e-9 * x, 1e-9 * x),
+        "huge": x * 3e307,
+        "tiny": x * 1e-307,
+        "lowest and highest": np.where(np.arange(20_000) % 2 == 0, -1.7e308, x),
+    }[shape]
+    column = profile_table(pd.DataFrame({"x": x})).columns[0]
+    assert (column.count, column.minimum, column.maximum) == (20_000, x.min(), x.max())
+    points, weights = column.distribution()
+    ranks = np.searchsorted(np.sort(x), points, side="right") / len(x)
+    assert (ranks - (np.cumsum(weights) - weights / 2) > -0.002).all()
+
+
 def test_columns_of_numbers_side_by_side_are_summarised_as_each_alone() -> None:
     rng = np.random.default_rng(7)
     frame = pd.DataFrame(rng.normal(size=(6000, 40)))

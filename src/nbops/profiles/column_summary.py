@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SKETCH_K = 8192
 _REPEAT_AT_MOST = 1_000_000
 _LOOK_AT = 1_000  # rows that show whether counting all of them can come to an end
+_SPREAD = 1000  # of a normal distribution the range squared is about 60 variances, of a lognormal one 1,000
 _TOGETHER = 1 << 16  # numbers: half a MB, which stays in a core's cache through all that is done with them
 
 
@@ -150,11 +151,11 @@ class ColumnSummary:
     def _add_to_sketch(self, x: NDArray[np.float64]) -> None:
         import numpy as np
 
-        self._add_sorted(np.sort(x), distinct.hashes_of_numbers(x))
+        self._add_ordered(np.sort(x), distinct.hashes_of_numbers(x))
 
-    def _add_sorted(self, x: NDArray[np.float64], hashes: NDArray[np.uint64]) -> None:
-        """Sorted, because what the sketch compacts it sorts itself, five times as slowly; its error bound holds for
-        any order. In memory of ours, because it takes no read-only one."""
+    def _add_ordered(self, x: NDArray[np.float64], hashes: NDArray[np.uint64]) -> None:
+        """In order, because what the sketch compacts it sorts itself, slowly where nothing is in order yet; its error
+        bound holds for any. In memory of ours, because it takes no read-only one."""
         if self.sketch is None:
             from datasketches import kll_doubles_sketch
 
@@ -315,7 +316,6 @@ def _add_block(columns: Sequence[ColumnSummary], block: NDArray[np.float64]) -> 
         deviations = block - means[:, np.newaxis]
         squares = [float(row @ row) for row in deviations]
     hashes = distinct.hashes_of_numbers(block)
-    block.sort(axis=1)
     for i, (column, mean) in enumerate(zip(columns, means.tolist(), strict=True)):
         column.widen("number")
         column.count += block.shape[1]
@@ -323,7 +323,21 @@ def _add_block(columns: Sequence[ColumnSummary], block: NDArray[np.float64]) -> 
         column._merge_moments(block.shape[1], mean, squares[i])
         if column.values.complete:
             column._stop_counting()
-        column._add_sorted(block[i], hashes[i])
+        column._add_ordered(_nearly_sorted(block[i], lowest[i], highest[i], squares[i]), hashes[i])
+
+
+def _nearly_sorted(x: NDArray[np.float64], low: float, high: float, m2: float) -> NDArray[np.float64]:
+    """A copy of `x` in order; or, where the sketch compacts it at once, and so sorts it anyway, by 65,536 equal steps
+    from its lowest to its highest value. That is a radix sort, which leaves little to be sorted, unless outliers crowd
+    the rest into a few steps; both together take half the time of numpy's full sort, and a third where that has no
+    vector instructions."""
+    import numpy as np
+
+    span = high - low
+    if len(x) <= SKETCH_K or not span * span * len(x) < _SPREAD * m2:
+        return np.sort(x)
+    steps = ((x - low) * (65_535 / span)).astype(np.uint16)
+    return x[np.argsort(steps, kind="stable")]
 
 
 def _plain(values: pa.Array) -> pa.Array:
