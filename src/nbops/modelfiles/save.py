@@ -132,8 +132,9 @@ def _encode(estimator: Any) -> tuple[dict[str, bytes], tuple[str, ...]]:
     content["schema.json"] = json.dumps(state, separators=(",", ":")).encode()
     again = _Members()
     again.content = content
-    tree = get_tree(state, LoadContext(src=again, protocol=context.protocol), trusted=trusted.TRUSTED)
-    untrusted = tuple(sorted(tree.get_unsafe_set()))
+    # the list is taken off at the end: each node of the tree would make one of its own of it, and search that
+    tree = get_tree(state, LoadContext(src=again, protocol=context.protocol), trusted=None)
+    untrusted = tuple(sorted(tree.get_unsafe_set().difference(trusted.TRUSTED)))
     for name in untrusted:
         _must_be_found(name)
     return content, untrusted

@@ -145,8 +145,9 @@ def _arrays(frame: Any) -> Iterator[pa.Array]:
     for floats, run in groupby(range(len(dtypes)), lambda i: dtypes[i] == np.float64):
         places = list(run)
         if floats:
-            block = frame.iloc[:, places[0] : places[-1] + 1].to_numpy().T
-            yield from (pa.array(row, from_pandas=True) for row in np.ascontiguousarray(block))
+            block = np.ascontiguousarray(frame.iloc[:, places[0] : places[-1] + 1].to_numpy().T)
+            gaps = np.isnan(block).any(axis=1).tolist()
+            yield from (pa.array(row, from_pandas=gap) for row, gap in zip(block, gaps, strict=True))
             continue
         for i in places:
             try:
