@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # tosses coins), 0.05 % rank error beyond, at most 180 kB however many rows
 SKETCH_K = 8192
 _REPEAT_AT_MOST = 1_000_000
-_LOOK_AT = 1_000  # rows that show whether counting all of them can come to an end
+_LOOK_AT = 512  # rows that show whether counting all of them can come to an end
 _SPREAD = 1000  # of a normal distribution the range squared is about 60 variances, of a lognormal one 1,000
 _TOGETHER = 1 << 16  # numbers: half a MB, which stays in a core's cache through all that is done with them
 

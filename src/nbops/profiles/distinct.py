@@ -40,11 +40,10 @@ def hashes_of_numbers(x: NDArray[np.float64]) -> NDArray[np.uint64]:
     import numpy as np
 
     h = (x + 0.0).view(np.uint64)
-    h ^= h >> np.uint64(30)
-    h *= np.uint64(0xBF58476D1CE4E5B9)
-    h ^= h >> np.uint64(27)
-    h *= np.uint64(0x94D049BB133111EB)
-    h ^= h >> np.uint64(31)
+    moved = np.empty_like(h)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        h ^= np.right_shift(h, np.uint64(shift), out=moved)
+        h *= np.uint64(factor)
     return h
 
 
