@@ -42,7 +42,7 @@ def tagged(digest: bytes) -> str:
 
 def int64s(numbers: Iterable[int]) -> array[int]:
     """Little-endian 64-bit integers, without numpy."""
-    return _little(array("q", list(numbers)))
+    return _little(array("q", numbers if type(numbers) is list else list(numbers)))
 
 
 def float64s(numbers: Iterable[float]) -> array[float]:

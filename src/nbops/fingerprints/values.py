@@ -48,11 +48,12 @@ class Items:
 
     def extend(self, chunk: list[Any]) -> None:
         """At most CHUNK_ROWS values: columns of one kind of value take a fast way to the same bytes."""
-        types = set(map(type, chunk))
-        if types == {str}:
+        if list(map(type, chunk)).count(str) == len(chunk):  # sooner known than by a set of them
             self._streams.put("tags", _TEXT * len(chunk))
             put_strings(chunk, self._streams)
-        elif types <= _TEXT_OR_MISSING and (float not in types or not any(v == v for v in chunk if type(v) is float)):
+            return
+        types = set(map(type, chunk))
+        if types <= _TEXT_OR_MISSING and (float not in types or not any(v == v for v in chunk if type(v) is float)):
             # None and NaN have an empty payload, as "" has; the tags tell them apart
             self._streams.put("tags", bytes([_MISSING_TAGS.get(type(v), ord("s")) for v in chunk]))
             put_strings([v if type(v) is str else "" for v in chunk], self._streams)
