@@ -24,6 +24,7 @@ from nbops.fingerprints.work import NotHashableHonestly
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     Hashes = NDArray[np.uint64]
@@ -105,12 +106,13 @@ class Shared:
     whole: Overlap
 
 
-def sample_rows(frame: pd.DataFrame, *, target: bool, budget_s: float | None = None) -> RowSample:
+def sample_rows(frame: pd.DataFrame | pa.RecordBatch, *, target: bool, budget_s: float | None = None) -> RowSample:
     """The sample of a table's rows.
 
     Parameters
     ----------
-    frame : pandas.DataFrame
+    frame : pandas.DataFrame or pyarrow.RecordBatch
+        A batch has numbers only, and is taken at once.
     target : bool
         Is its last column the target?
     budget_s : float, optional
@@ -169,7 +171,12 @@ def _overlap(mine: Hashes, counts: NDArray[np.int64], theirs: Hashes, weights: N
     )
 
 
-def _chunks(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def _chunks(frame: pd.DataFrame | pa.RecordBatch) -> Iterator[pd.DataFrame | pa.RecordBatch]:
+    import pyarrow as pa
+
+    if isinstance(frame, pa.RecordBatch):
+        yield frame
+        return
     rows = max(1, _CHUNK // max(1, frame.shape[1]))
     for start in range(0, len(frame), rows):
         yield frame.iloc[start : start + rows]
@@ -191,7 +198,7 @@ def _merged(kept: _Rows, new: _Rows) -> _Rows:
     return inputs[starts], whole[starts], np.add.reduceat(times, starts)
 
 
-def _hashes(chunk: pd.DataFrame, target: bool) -> tuple[Hashes, Hashes]:
+def _hashes(chunk: pd.DataFrame | pa.RecordBatch, target: bool) -> tuple[Hashes, Hashes]:
     """(of the inputs, of the whole row), each of shape (n_rows,)."""
     import numpy as np
 
@@ -209,11 +216,15 @@ def _hashes(chunk: pd.DataFrame, target: bool) -> tuple[Hashes, Hashes]:
     return (whole if inputs is None else inputs), whole
 
 
-def _columns(chunk: pd.DataFrame) -> Iterator[Hashes]:
+def _columns(chunk: pd.DataFrame | pa.RecordBatch) -> Iterator[Hashes]:
     """Bits that stand for each value, column by column; of numbers that stand side by side made at once, as to ask a
     DataFrame for a column takes longer."""
     import numpy as np
+    import pyarrow as pa
 
+    if isinstance(chunk, pa.RecordBatch):
+        yield from (_numbers(column.to_numpy(zero_copy_only=False)) for column in chunk.columns)
+        return
     dtypes = chunk.dtypes.tolist()
     for floats, run in groupby(range(len(dtypes)), lambda i: dtypes[i] == np.float64):
         places = list(run)

@@ -12,7 +12,9 @@ from nbops.profiles.column_type import column_type
 from nbops.profiles.profile import Profile
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 
 PART_CELLS = 1 << 19
@@ -135,6 +137,16 @@ def to_table(table: Any) -> pa.Table:
     return pa.table(table)
 
 
+def columns_of(values: NDArray[np.float64]) -> list[pa.Array]:
+    """The columns of an array of floats, copied; NaN are nulls, as in a DataFrame."""
+    import numpy as np
+    import pyarrow as pa
+
+    block = np.ascontiguousarray(values.T)
+    gaps = np.logical_or.reduce(np.isnan(block), axis=1)
+    return [pa.array(row, from_pandas=bool(gap)) for row, gap in zip(block, gaps, strict=True)]
+
+
 def _arrays(frame: Any) -> Iterator[pa.Array]:
     """Its columns. Numbers that stand side by side are copied at once: to ask a DataFrame for a column takes as long as
     to copy thousands of values."""
@@ -145,9 +157,7 @@ def _arrays(frame: Any) -> Iterator[pa.Array]:
     for floats, run in groupby(range(len(dtypes)), lambda i: dtypes[i] == np.float64):
         places = list(run)
         if floats:
-            block = np.ascontiguousarray(frame.iloc[:, places[0] : places[-1] + 1].to_numpy().T)
-            gaps = np.isnan(block).any(axis=1).tolist()
-            yield from (pa.array(row, from_pandas=gap) for row, gap in zip(block, gaps, strict=True))
+            yield from columns_of(frame.iloc[:, places[0] : places[-1] + 1].to_numpy())
             continue
         for i in places:
             try:

@@ -20,6 +20,7 @@ from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Evaluation, Facts, Known, ModelLog
 from nbops.capture.instruments.names import names_of
 from nbops.capture.instruments.tables import (
+    batch_of,
     frame_of,
     n_bytes,
     signature_of,
@@ -283,7 +284,10 @@ class ScopeModels:
 
         @functools.cache
         def table() -> Any:
-            return with_target(held.X, held.y, facts.target) if held.y is not None else frame_of(held.X)
+            if held.y is None:
+                return frame_of(held.X)
+            batch = batch_of(held.X, held.y, facts.target)
+            return with_target(held.X, held.y, facts.target) if batch is None else batch
 
         facts.rows = self.sampled(("rows", facts.trained_on, y_digest), table, target=held.y is not None)
         key = ("profile", facts.trained_on, y_digest, facts.target)

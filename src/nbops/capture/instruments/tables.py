@@ -7,7 +7,7 @@ from typing import Any
 
 from nbops.core.models import Field, Signature
 from nbops.core.wire import to_json
-from nbops.profiles.profiler import PART_CELLS, parts
+from nbops.profiles.profiler import PART_CELLS, columns_of, parts
 
 _MOST_COLUMNS = 5000
 _KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "M": "datetime", "O": "string", "U": "string"}
@@ -97,6 +97,28 @@ def with_target(X: Any, y: Any, name: str | None = None) -> Any:
     return frame.assign(**{column.name: column})
 
 
+def batch_of(X: Any, y: Any, name: str | None = None) -> Any:
+    """What `with_target` gives, as an Arrow record batch; None unless `X` is a small array of floats and `y` one of
+    numbers. For these it takes longer to make a DataFrame, and to take it apart again, than all that is done with them.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    if not _floats(X) or X.size > PART_CELLS or type(y) is not np.ndarray or y.shape != (len(X),):
+        return None
+    if y.dtype.kind not in "biuf" or not y.dtype.isnative:
+        return None
+    names = [f"x{i}" for i in range(X.shape[1])]
+    target = name if name and name not in names else target_name(y, names)
+    return pa.RecordBatch.from_arrays([*columns_of(X), pa.array(y, from_pandas=True)], names=[*names, target])
+
+
+def _floats(X: Any) -> bool:
+    import numpy as np
+
+    return type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and 0 < X.shape[1] <= _MOST_COLUMNS
+
+
 def content_key(values: Any) -> str | None:
     """A digest of the values of a prediction, whatever holds them (array, Series, list); None for other things."""
     import numpy as np
@@ -134,7 +156,7 @@ def _inputs(X: Any) -> tuple[Field, ...] | None:
         kind = _KINDS.get(X.dtype.kind, "number")
         places = range(X.shape[1]) if X.shape[1] <= _MOST_COLUMNS else None
         return None if places is None else tuple(Field(name=f"x{i}", type=kind, nullable=False) for i in places)
-    if type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and 0 < X.shape[1] <= _MOST_COLUMNS:
+    if _floats(X):
         step = max(1, PART_CELLS // X.shape[1])  # nearly every array: without the DataFrame that it could be
         gaps = np.zeros(X.shape[1], dtype=bool)
         for start in range(0, len(X), step):
