@@ -29,6 +29,7 @@ _ATOMS = frozenset({int, float, str, bytes, bool, complex, type(None), type, ran
 _EVERYTHING = frozenset({"exec", "eval", "globals", "locals", "vars"})
 _RUNS_TEXT = re.compile(r"\bget_ipython\b|^[ \t]*%(?:run|load|rerun|recall|macro)\b", re.MULTILINE)
 _AT_NAME = re.compile(r"@([A-Za-z_]\w*)")  # df.query("a > @b")
+_NOT_LOCAL = frozenset({*sys.stdlib_module_names, "nbops", "builtins"})
 _LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
@@ -159,7 +160,7 @@ def is_local(module: str | None) -> bool:
     """Is it the user's own code: the notebook's, or a file that no package manager put there?"""
     if module == "__main__":
         return True
-    if not isinstance(module, str) or module.partition(".")[0] in {*sys.stdlib_module_names, "nbops", "builtins"}:
+    if not isinstance(module, str) or module.partition(".")[0] in _NOT_LOCAL:
         return False
     file = getattr(sys.modules.get(module), "__file__", None)
     return isinstance(file, str) and not file.startswith(_LIBRARIES) and "site-packages" not in file
