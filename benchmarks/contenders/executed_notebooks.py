@@ -58,7 +58,11 @@ def execute(who: str, path: Path) -> None:
 
 
 def imported(who: str) -> None:
-    """What a worker has imported before the clock starts."""
+    """What a worker has imported before the clock starts; nbops' begins as its own workers do."""
+    if who.startswith("nbops"):
+        from nbops.pipeline import own_process
+
+        own_process.begin()
     import nbclient
     import papermill
 
