@@ -10,7 +10,6 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -311,23 +310,31 @@ asyncio.run(main())
     os.close(kernel)
 
 
-def test_sockets_are_short_private_and_taken_away(execute, tmp_path, monkeypatch):
+def test_sockets_are_short_private_and_taken_away(tmp_path):
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
-    monkeypatch.setenv("TMPDIR", str(deep))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    km = AsyncKernelManager(kernel_name="python3")
-    with ready_kernel(km, warm=False):
-        folder = Path(km.ip).parent
-        assert km.transport == "ipc"
-        assert len(f"{km.ip}-5") < 100
-        assert folder.stat().st_mode & 0o777 == 0o700
-    assert not folder.exists()
-    with tempfile.TemporaryDirectory(dir="/tmp") as short:
-        monkeypatch.setattr(tempfile, "tempdir", short)
-        _, out = execute(f"import glob; print(len(glob.glob('nbops-*/k-*', root_dir={short!r})))", warm=False)
-        assert text(out[0]) == "5\n"
-        assert list(Path(short).glob("nbops-*")) == []
+    script = """
+import json
+from pathlib import Path
+from nbops.kernels.sockets import sockets
+with sockets() as one, sockets() as other:
+    for place in (f"{one}-1", f"{other}-1", f"{other}-5"):
+        Path(place).touch()
+left = len(list(Path(one).parent.iterdir()))
+print(json.dumps([one, other, Path(one).parent.stat().st_mode & 0o777, left]))
+"""
+    environment = {**os.environ, "TMPDIR": str(deep)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    one, other, mode, left = json.loads(done.stdout)
+    assert (mode, left) == (0o700, 0)
+    assert one != other
+    assert len(f"{other}-5") < 100
+    assert not Path(one).parent.exists()
+
+
+def test_a_kernel_is_heard_over_them(execute):
+    _, out = execute("import glob; print(len(glob.glob(get_ipython().kernel.parent.ip + '-*')))", warm=False)
+    assert text(out[0]) == "5\n"
 
 
 def test_a_worker_finds_the_zygotes_of_its_owner(execute, monkeypatch):

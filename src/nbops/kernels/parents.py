@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from nbops import __version__
+from nbops.kernels.sockets import private_folder
 
 SHARED = "NBOPS_ZYGOTES"
 START_S = 120.0
@@ -161,15 +162,6 @@ def stop() -> None:
     if _Process.folder is not None:
         shutil.rmtree(_Process.folder, ignore_errors=True)
         _Process.folder = None
-
-
-def private_folder() -> str:
-    """A folder of ours alone whose path leaves room for a socket's name (107 bytes in all)."""
-    for base in (tempfile.gettempdir(), "/tmp"):
-        if len(os.fsencode(base)) <= 60:
-            with contextlib.suppress(OSError):
-                return tempfile.mkdtemp(prefix="nbops-", dir=base)
-    raise OSError("no folder for temporary files has a path short enough for a socket")
 
 
 def _lasting(environment: Mapping[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import gc
 import importlib
 import importlib.util
@@ -78,6 +79,9 @@ KERNEL = (
 KNOWN_THREADS = frozenset({"jemalloc_bg_thd"})  # of PyArrow's allocator, which knows how to be forked
 PATIENCE_S = 5.0
 FIRST_FD, LAST_FD = 3, 2**20  # after the standard streams
+ROOM_FDS = 256
+"""A kernel has about 65 files open. Where a process has threads, the system makes room for the 65th in 10 to 15 ms (it
+waits until no thread looks at the old table); in one that has none yet, at once."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -228,6 +232,8 @@ def become_kernel(
     if kept != FIRST_FD:
         os.dup2(kept, FIRST_FD, inheritable=False)
     os.closerange(FIRST_FD + 1, LAST_FD)
+    with contextlib.suppress(OSError):  # it may not have so many
+        os.close(fcntl.fcntl(FIRST_FD, fcntl.F_DUPFD_CLOEXEC, ROOM_FDS - 1))
     connection = socket.socket(fileno=FIRST_FD)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):  # SIGHUP stays as nohup, or nobody, has set it
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
