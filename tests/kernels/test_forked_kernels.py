@@ -13,10 +13,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from jupyter_client import AsyncKernelManager
+from nbclient import NotebookClient
 
 from nbops.kernels import parents
 from nbops.kernels.provisioner import ForkProvisioner
+from nbops.pipeline.kernel_session import EXTENSION
 from nbops.pipeline.kernel_start import packages_of, ready, ready_kernel
 from nbops.workspace import open_workspace
 
@@ -75,6 +78,25 @@ def test_a_forked_kernel_is_as_one_started_cold(execute):
         assert one == other
     assert warm.environment == cold.environment  # the packages that the notebook had imported, no more
     assert warm.code == cold.code
+
+
+def test_a_cold_kernel_of_ours_is_as_ipykernels_own_but_for_the_debugger(execute, tmp_path):
+    cells = (
+        "import gc, os, signal, sys\nprint(os.getcwd(), sys.path, sys.flags, sys.argv[0], sys.argv[3:])",
+        "print([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)])",
+        "main = sys.modules['__main__']\nprint(vars(main) is globals(), sorted(vars(main)), gc.isenabled())",
+        "import concurrent.futures as f, math, multiprocessing as m\n"
+        "with f.ProcessPoolExecutor(1, m.get_context('spawn')) as pool: print(pool.submit(math.sqrt, 4).result())",
+        "import threading; print(sorted({t.name for t in threading.enumerate()} - {'Thread-1'}))",
+        "import debugpy; print(debugpy.__name__)",
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, resources=resources, extra_arguments=[EXTENSION]).execute()
+    done, ours = execute(*cells, "print(get_ipython().kernel.kernel_info['supported_features'])", warm=False)
+    assert [text(outputs) for outputs in ours[:-1]] == [text(cell.outputs) for cell in notebook.cells]
+    assert "debugger" not in text(ours[-1])
+    assert "tracking" not in done.detail
 
 
 def test_what_usually_breaks_after_a_fork_works(execute, tmp_path):
@@ -213,6 +235,7 @@ def test_killed_interrupted_restarted():
             await ready(km, kc, 60)
             clients.append(kc)
         first, second = prototypes
+        assert "'debugger'" in str(await said(clients[0], "get_ipython().kernel.kernel_info['supported_features']"))
         assert isinstance(first.provisioner, ForkProvisioner)
         assert first.provisioner.forked
         # an interrupt reaches the kernel's cell
@@ -289,7 +312,9 @@ def test_no_zygote_where_there_can_be_none(tmp_path):
 def test_kernels_die_with_their_owner_even_if_it_is_killed():
     script = """
 import asyncio, os, time
+import nbformat
 from jupyter_client import AsyncKernelManager
+from nbclient import NotebookClient
 async def main():
     km = AsyncKernelManager(kernel_name="python3")
     km.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "nbops-fork"}

@@ -50,7 +50,7 @@ def ready_kernel(km: Any, *, warm: bool | None, packages: Sequence[str] | None =
     if "kernel_provisioner" not in metadata:  # otherwise the kernel spec wishes another way
         metadata["kernel_provisioner"] = {
             "provisioner_name": PROVISIONER,
-            "config": {"fork": warm is not False, "start": start, "packages": packages},
+            "config": {"fork": warm is not False, "start": start, "packages": packages, "debugger": False},
         }
     with contextlib.ExitStack() as open_until_the_end:
         if possible():
