@@ -26,6 +26,8 @@ KERNEL = (
     "IPython.core.logger",
     "IPython.core.oinspect",
     "IPython.extensions.storemagic",
+    "faulthandler",
+    "importlib.readers",
     "psutil",
     "resource",
     "sqlite3",
@@ -48,6 +50,11 @@ def import_kernel(*, debugger: bool, tracked: bool = True) -> None:
         import nbops
 
         nbops.import_for_tracking()
+
+
+def warm_up() -> None:
+    """Do once what every kernel does at its first cell: the patterns that this compiles are kept."""
+    importlib.import_module("IPython.core.inputtransformer2").TransformerManager().transform_cell("x = 1\nx")
 
 
 def run_kernel(arguments: list[str], bound: Callable[[], None] | None = None, **traits: Any) -> NoReturn:

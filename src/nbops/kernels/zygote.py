@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nbops import __version__
-from nbops.kernels.kernel_process import PATIENCE_S, import_kernel, run_kernel
+from nbops.kernels.kernel_process import PATIENCE_S, import_kernel, run_kernel, warm_up
 from nbops.kernels.shelf import Shelf, top
 
 ALLOWED = (
@@ -190,6 +190,7 @@ def preload(*, debugger: bool) -> dict[str, str]:
     environment = dict(os.environ)
     gc.disable()
     import_kernel(debugger=debugger)
+    warm_up()
     gc.enable()
     variables = {k: v for k, v in os.environ.items() if environment.get(k) != v}
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel sets it
