@@ -362,6 +362,20 @@ def test_a_kernel_is_heard_over_them(execute):
     assert text(out[0]) == "5\n"
 
 
+def test_kernel_specs_are_found_where_they_were_without_ipython(tmp_path):
+    script = (
+        "import sys; from jupyter_client.kernelspec import KernelSpecManager\n"
+        "from nbops.pipeline.kernel_start import kernel_specs\n"
+        "ours = kernel_specs(); ours.get_kernel_spec('python3')\n"
+        "print('IPython' in sys.modules, ours.kernel_dirs == KernelSpecManager().kernel_dirs)"
+    )
+    (tmp_path / ".ipython").mkdir()
+    for where in ({"HOME": str(tmp_path)}, {"IPYTHONDIR": str(tmp_path / "other")}):
+        environment = {k: v for k, v in os.environ.items() if k != "IPYTHONDIR"} | where
+        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+        assert done.stdout == "False True\n", done.stderr
+
+
 def test_a_worker_finds_the_zygotes_of_its_owner(execute, monkeypatch):
     execute("1")
     name = parents.SHARED

@@ -28,7 +28,7 @@ from nbops.pipeline import checkpointing
 from nbops.pipeline.cell_outputs import OutputClient
 from nbops.pipeline.conversation import Conversation, Sent
 from nbops.pipeline.failures import kernel_death
-from nbops.pipeline.kernel_start import how_started, packages_of, ready, ready_kernel
+from nbops.pipeline.kernel_start import how_started, kernel_specs, packages_of, ready, ready_kernel
 from nbops.pipeline.output_limit import OutputLimit
 from nbops.pipeline.step_run import StepContext
 
@@ -382,6 +382,7 @@ def execute(
         **kwargs,
     )
     client.km = client.create_kernel_manager()
+    client.km.kernel_spec_manager = kernel_specs()
     spec = client.km.kernel_spec
     if spec.language.lower() == "python" and any("ipykernel" in part for part in spec.argv):
         client.extra_arguments = [*client.extra_arguments, EXTENSION]

@@ -60,6 +60,19 @@ def ready_kernel(km: Any, *, warm: bool | None, packages: Sequence[str] | None =
         yield
 
 
+def kernel_specs() -> Any:
+    """Where jupyter_client finds kernel specs. It imports the whole of IPython to learn where that has its folder:
+    50 ms of a process that executes notebooks and needs no IPython."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_core.paths import jupyter_path
+
+    told = os.environ.get("IPYTHONDIR")
+    folder = Path(told).expanduser() if told else Path.home() / ".ipython"
+    if "IPython" in sys.modules or not (told or folder.is_dir()):
+        return KernelSpecManager()
+    return KernelSpecManager(kernel_dirs=[*jupyter_path("kernels"), str(folder / "kernels")])
+
+
 def packages_of(ws: Workspace, notebook: Path) -> list[str] | None:
     """Which of the packages that a parent of kernels may import a notebook needs; None where that isn't known: one of
     another package may need any of them."""
