@@ -78,16 +78,13 @@ def imported(who: str) -> None:
 
 def parent(path: Path | None = None) -> None:
     """Start the zygote that this process's kernels come from, with what this notebook needs (None: all it may)."""
-    from jupyter_client import KernelManager
-
     from nbops.kernels.parents import parent_for, shared
     from nbops.pipeline.kernel_start import packages_of
     from nbops.workspace import open_workspace
 
-    python = KernelManager(kernel_name="python3").format_kernel_cmd()[0]
     environment = {**os.environ, "NBOPS_ZYGOTES": ""}
     packages = None if path is None else packages_of(open_workspace(path.parent), path)
-    parent_for([python], environment, start=True, packages=packages)
+    parent_for([sys.executable], environment, start=True, packages=packages)
     os.environ.update(shared())
 
 
