@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -83,15 +84,30 @@ def _end(app: Any, before: set[str]) -> NoReturn:
         app.control_thread.join(PATIENCE_S)
     threading._shutdown()  # type: ignore[attr-defined]  # joins the threads that the interpreter would join
     atexit._run_exitfuncs()
-    own = [module for name, module in sys.modules.items() if name not in before and isinstance(module, ModuleType)]
+    own = _own_modules(before)
     sys.last_value = sys.last_traceback = None
-    for namespace in (app.shell.user_ns, app.shell.user_module.__dict__, *(vars(module) for module in own)):
-        namespace.clear()
+    app.shell.user_ns.clear()
+    app.shell.user_module.__dict__.clear()
+    gc.collect()  # what is in the notebook may need its modules to end well
+    for module in own:
+        vars(module).clear()
+    if own:
         gc.collect()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(0)
+
+
+def _own_modules(before: set[str]) -> list[ModuleType]:
+    """The modules that the notebook has imported and that belong to no installed library, of which there may be a
+    thousand (they end by ``atexit`` what they have to end)."""
+    paths = sysconfig.get_paths()
+    libraries = tuple(f"{paths[name]}{os.sep}" for name in ("stdlib", "purelib", "platlib"))
+    new = [module for name, module in sys.modules.items() if name not in before and isinstance(module, ModuleType)]
+    return [
+        module for module in new if not str(getattr(module, "__file__", None) or libraries[0]).startswith(libraries)
+    ]
 
 
 @contextlib.contextmanager
