@@ -82,7 +82,9 @@ def test_a_forked_kernel_is_as_one_started_cold(execute):
     assert warm.code == cold.code
 
 
-def test_a_cold_kernel_of_ours_is_as_ipykernels_own_but_for_the_debugger(execute, tmp_path):
+@pytest.mark.parametrize("safe_path", ["", "1"])
+def test_a_cold_kernel_of_ours_is_as_ipykernels_own_but_for_the_debugger(execute, tmp_path, monkeypatch, safe_path):
+    monkeypatch.setenv("PYTHONSAFEPATH", safe_path)
     cells = (
         "import gc, os, signal, sys\nprint(os.getcwd(), sys.path, sys.flags, sys.argv[0], sys.argv[3:])",
         "print([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)])",

@@ -12,7 +12,8 @@ import sys
 
 
 def main() -> None:
-    sys.path.pop(0)  # this file's folder
+    if not sys.flags.safe_path:
+        del sys.path[0]  # this file's folder
     gc.disable()
     try:
         from nbops.kernels.kernel_process import import_kernel, run_kernel
