@@ -5,6 +5,7 @@ Each rule is also shown to fail on a planted violation: a check that can't fail 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ def violations(root: Path) -> list[str]:
             if theirs == mine or (mine in BETWEEN and theirs in BETWEEN):
                 continue
             if theirs == "__init__":
-                if "__version__" not in file.read_text():
+                if not {"__version__", "import_for_tracking"} & set(re.findall(r"\w+", file.read_text())):
                     said.append(f"{name}: imports from nbops/__init__")
             elif FLOOR.get(theirs, 99) >= FLOOR[mine]:
                 said.append(f"{name} (floor {FLOOR[mine]}) imports {target} (floor {FLOOR.get(theirs)})")

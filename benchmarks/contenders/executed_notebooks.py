@@ -58,7 +58,11 @@ def execute(who: str, path: Path) -> None:
 
 
 def imported(who: str) -> None:
-    """What a worker has imported before the clock starts."""
+    """What a worker has imported before the clock starts; nbops' begins as its own workers do."""
+    if who.startswith("nbops"):
+        from nbops.pipeline import own_process
+
+        own_process.begin()
     import nbclient
     import papermill
 
@@ -74,16 +78,13 @@ def imported(who: str) -> None:
 
 def parent(path: Path | None = None) -> None:
     """Start the zygote that this process's kernels come from, with what this notebook needs (None: all it may)."""
-    from jupyter_client import KernelManager
-
     from nbops.kernels.parents import parent_for, shared
     from nbops.pipeline.kernel_start import packages_of
     from nbops.workspace import open_workspace
 
-    python = KernelManager(kernel_name="python3").format_kernel_cmd()[0]
     environment = {**os.environ, "NBOPS_ZYGOTES": ""}
     packages = None if path is None else packages_of(open_workspace(path.parent), path)
-    parent_for([python], environment, start=True, packages=packages)
+    parent_for([sys.executable], environment, start=True, packages=packages)
     os.environ.update(shared())
 
 
@@ -103,6 +104,7 @@ def many(who: str, count: int) -> float:
     context = multiprocessing.get_context("spawn")
     work, ready, go = context.Queue(), context.Semaphore(0), context.Event()
     if who == "nbops+start":  # the workers find their parent when it is there: counted below
+        imported(who)
         go_started = time.perf_counter()
         parent(paths[0])
         start = time.perf_counter() - go_started

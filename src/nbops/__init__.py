@@ -75,7 +75,8 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def import_for_tracking() -> None:
-    """Import what the first tracked cell would: for a process that kernels are forked from."""
+    """Import what the first tracked cell would, and look the versions of that up: for a process that kernels are forked
+    from, or a kernel that has begun."""
     from importlib import import_module
 
     for name in (
@@ -89,6 +90,7 @@ def import_for_tracking() -> None:
     ):
         import_module(f"nbops.{name}")
     import_module("blake3")
+    import_module("nbops.capture.environment").packages()
 
 
 if TYPE_CHECKING:

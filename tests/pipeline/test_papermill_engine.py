@@ -121,3 +121,16 @@ def test_a_process_of_ours_leaves_out_of_papermill_what_nobody_asks_for():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[True, False, False]\n", done.stderr
+
+
+def test_a_process_of_ours_ends_without_taking_its_imports_apart():
+    code = (
+        "import atexit, gc\n"
+        "from nbops.pipeline import own_process\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"  # called last
+        "own_process.begin()\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
+        "print('done')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("done\nFalse\nTrue\n", "")

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from nbops import __version__
+from nbops.kernels.sockets import private_folder
 
 SHARED = "NBOPS_ZYGOTES"
 START_S = 120.0
@@ -74,9 +75,9 @@ class _Process:
     parents: dict[str, Parent] = {}  # noqa: RUF012  (reset as a whole in a forked child)
 
 
-def key_of(interpreter: Sequence[str], environment: Mapping[str, str]) -> str:
+def key_of(interpreter: Sequence[str], environment: Mapping[str, str], *, debugger: bool) -> str:
     """Which zygote a kernel may come from: the same interpreter, the same environment but for who it is."""
-    told = json.dumps([list(interpreter), sorted(_lasting(environment).items())])
+    told = json.dumps([list(interpreter), sorted(_lasting(environment).items()), debugger])
     return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -86,9 +87,10 @@ def parent_for(
     *,
     start: bool,
     packages: Iterable[str] | None = None,
+    debugger: bool = False,
 ) -> Parent | None:
     """The zygote for a kernel; None if there is none yet and `start` is false. One that is started here has imported
-    `packages` (None: all it may) when it is ready.
+    `packages` (None: all it may) when it is ready. `debugger`: whether one may be attached to the kernel.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def parent_for(
     """
     if not possible():
         raise NoZygote("this system can't fork kernels (Linux with pidfd can)")
-    key = key_of(interpreter, environment)
+    key = key_of(interpreter, environment, debugger=debugger)
     with _Process.lock:
         _own()
         known = _Process.parents.get(key)
@@ -106,7 +108,7 @@ def parent_for(
         if known is None or not known.alive:
             if not start:
                 return None
-            known = _launched(key, interpreter, _lasting(environment), packages)
+            known = _launched(key, interpreter, _lasting(environment), packages, debugger=debugger)
         if known.stderr is not None:
             known = _Process.parents[key] = _awaited(known)
         return known
@@ -115,15 +117,15 @@ def parent_for(
 def announce(
     interpreter: Sequence[str], environment: Mapping[str, str], packages: Iterable[str] | None = None
 ) -> dict[str, str]:
-    """Start a zygote and don't wait for it: for worker processes that are started now and get this environment
-    variable. Empty where there can be none."""
+    """Start a zygote, of kernels without a debugger, and don't wait for it: for worker processes that are started now
+    and get this environment variable. Empty where there can be none."""
     if not possible():
         return {}
     with _Process.lock, contextlib.suppress(NoZygote):
         _own()
-        key = key_of(interpreter, environment)
+        key = key_of(interpreter, environment, debugger=False)
         if key not in _Process.parents or not _Process.parents[key].alive:
-            _launched(key, interpreter, _lasting(environment), packages)
+            _launched(key, interpreter, _lasting(environment), packages, debugger=False)
     return shared()
 
 
@@ -163,21 +165,17 @@ def stop() -> None:
         _Process.folder = None
 
 
-def private_folder() -> str:
-    """A folder of ours alone whose path leaves room for a socket's name (107 bytes in all)."""
-    for base in (tempfile.gettempdir(), "/tmp"):
-        if len(os.fsencode(base)) <= 60:
-            with contextlib.suppress(OSError):
-                return tempfile.mkdtemp(prefix="nbops-", dir=base)
-    raise OSError("no folder for temporary files has a path short enough for a socket")
-
-
 def _lasting(environment: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in environment.items() if not k.startswith(OWN) and k not in PASSING}
 
 
 def _launched(
-    key: str, interpreter: Sequence[str], environment: Mapping[str, str], packages: Iterable[str] | None
+    key: str,
+    interpreter: Sequence[str],
+    environment: Mapping[str, str],
+    packages: Iterable[str] | None,
+    *,
+    debugger: bool,
 ) -> Parent:
     if sum(p.alive for p in _Process.parents.values()) >= MOST:
         raise NoZygote(f"{MOST} parents for other environments are running already")
@@ -186,11 +184,11 @@ def _launched(
             _Process.folder = private_folder()
             atexit.register(stop)
         path = str(Path(_Process.folder) / key[:12])
-        wanted = [] if packages is None else [json.dumps(sorted(packages))]
+        wishes = {"packages": None if packages is None else sorted(packages), "debugger": debugger}
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed when it is known how the start went)
         try:
             process = subprocess.Popen(
-                [*interpreter, "-m", "nbops.kernels.zygote", path, str(os.getpid()), *wanted],
+                [*interpreter, "-m", "nbops.kernels.zygote", path, str(os.getpid()), json.dumps(wishes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Bool, List, Unicode
 
+from nbops.kernels import launcher
 from nbops.kernels.parents import START_S, NoZygote, Parent, parent_for
 
 LAUNCHERS = ("ipykernel_launcher", "ipykernel")
@@ -79,11 +81,12 @@ class ForkedKernel:
 
 class ForkProvisioner(LocalProvisioner):
     """`fork` false: always cold. `start` false: forked only if there is a zygote already. `packages`: those that the
-    notebook is known to import; None: not known."""
+    notebook is known to import; None: not known. `debugger` false: nobody will attach one to the kernel."""
 
     fork = Bool(True, config=True)
     start = Bool(True, config=True)
     packages = List(Unicode(), default_value=None, allow_none=True, config=True)
+    debugger = Bool(True, config=True)
     note: str | None = None
     forked = False
 
@@ -102,13 +105,16 @@ class ForkProvisioner(LocalProvisioner):
                     self.cwd = kwargs.get("cwd") or Path.cwd()
                     self.forked = True
                     return self.connection_info
-        return await super().launch_kernel(cmd, **kwargs)
+        return await super().launch_kernel(cmd if self.debugger else _lighter(cmd), **kwargs)
 
     async def _fork(self, cmd: list[str], **kwargs: Any) -> ForkedKernel | None:
         interpreter, arguments = _parted(cmd)
         environment: Mapping[str, str] = kwargs.get("env") or os.environ
         parent = await asyncio.get_running_loop().run_in_executor(
-            None, lambda: parent_for(interpreter, environment, start=self.start, packages=self.packages)
+            None,
+            lambda: parent_for(
+                interpreter, environment, start=self.start, packages=self.packages, debugger=self.debugger
+            ),
         )
         if parent is None:
             return None
@@ -145,6 +151,15 @@ def _parted(cmd: list[str]) -> tuple[list[str], list[str]]:
                 return cmd[:place], cmd[place + 2 :]
             break
     raise NoZygote(f"its command is not 'python -m ipykernel_launcher': {' '.join(cmd[:3])!r}")
+
+
+def _lighter(cmd: list[str]) -> list[str]:
+    """The command that starts the same kernel by our launcher, if its interpreter is ours."""
+    with contextlib.suppress(NoZygote):
+        interpreter, arguments = _parted(cmd)
+        if interpreter[0] == sys.executable:
+            return [*interpreter, launcher.__file__, *arguments]
+    return cmd
 
 
 async def _asked(parent: Parent, request: Mapping[str, Any], stdout: Any, stderr: Any) -> ForkedKernel:

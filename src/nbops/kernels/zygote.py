@@ -1,4 +1,4 @@
-"""The parent that ready kernels are forked from: ``python -m nbops.kernels.zygote SOCKET OWNER [PACKAGES]``.
+"""The parent that ready kernels are forked from: ``python -m nbops.kernels.zygote SOCKET OWNER WISHES``.
 
 Contract:
 
@@ -16,12 +16,10 @@ descriptors) is answered by lines ``{"pid"}``, ``{"bound"}`` (from the child its
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
+import fcntl
 import gc
-import importlib
-import importlib.util
 import json
 import os
 import random
@@ -33,10 +31,10 @@ import threading
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NoReturn
 
 from nbops import __version__
+from nbops.kernels.kernel_process import PATIENCE_S, import_kernel, run_kernel, warm_up
 from nbops.kernels.shelf import Shelf, top
 
 ALLOWED = (
@@ -59,25 +57,11 @@ ALLOWED = (
 )
 """What may be imported besides the kernel's own modules: each was seen to leave no thread, file or socket behind."""
 PACKAGES = frozenset(map(top, ALLOWED))
-KERNEL = (
-    "ipykernel.kernelapp",
-    "ipykernel.ipkernel",
-    "ipykernel.debugger",
-    "IPython.core.completerlib",
-    "IPython.core.debugger",
-    "IPython.core.logger",
-    "IPython.core.oinspect",
-    "IPython.extensions.storemagic",
-    "psutil",
-    "resource",
-    "sqlite3",
-    "tornado.platform.asyncio",
-    "multiprocessing",
-)
-"""What a kernel has imported when it is ready."""
 KNOWN_THREADS = frozenset({"jemalloc_bg_thd"})  # of PyArrow's allocator, which knows how to be forked
-PATIENCE_S = 5.0
 FIRST_FD, LAST_FD = 3, 2**20  # after the standard streams
+ROOM_FDS = 256
+"""A kernel has about 65 files open. Where a process has threads, the system makes room for the 65th in 10 to 15 ms (it
+waits until no thread looks at the old table); in one that has none yet, at once."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -200,16 +184,14 @@ def idle_blas_threads(shelf: Shelf) -> int:
     return sum(pool["num_threads"] - 1 for pool in pools if pool["user_api"] == "blas")
 
 
-def preload() -> dict[str, str]:
+def preload(*, debugger: bool) -> dict[str, str]:
     """Import what every kernel has imported when its first cell has run; return the variables that these modules
     set."""
-    import nbops
-
     environment = dict(os.environ)
-    for name in KERNEL:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    nbops.import_for_tracking()
+    gc.disable()
+    import_kernel(debugger=debugger)
+    warm_up()
+    gc.enable()
     variables = {k: v for k, v in os.environ.items() if environment.get(k) != v}
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel sets it
     return variables
@@ -217,7 +199,7 @@ def preload() -> dict[str, str]:
 
 def become_kernel(
     shelf: Shelf, variables: dict[str, str], request: dict[str, Any], streams: list[int], connection: socket.socket
-) -> None:
+) -> NoReturn:
     """In the child: leave nothing of the parent behind but its imports, and run the kernel until its end."""
     die_with_parent()
     os.setsid()
@@ -228,6 +210,8 @@ def become_kernel(
     if kept != FIRST_FD:
         os.dup2(kept, FIRST_FD, inheritable=False)
     os.closerange(FIRST_FD + 1, LAST_FD)
+    with contextlib.suppress(OSError):  # it may not have so many
+        os.close(fcntl.fcntl(FIRST_FD, fcntl.F_DUPFD_CLOEXEC, ROOM_FDS - 1))
     connection = socket.socket(fileno=FIRST_FD)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):  # SIGHUP stays as nohup, or nobody, has set it
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -235,39 +219,13 @@ def become_kernel(
     os.environ.update(request["environment"] | variables)
     os.chdir(request["folder"])
     _new_chance(shelf)
-    launcher = importlib.util.find_spec("ipykernel_launcher")
-    sys.argv = [launcher.origin if launcher and launcher.origin else "ipykernel_launcher", *request["arguments"]]
-    from ipykernel.kernelapp import IPKernelApp
+
+    def bound() -> None:
+        say(connection, bound=True)
+        connection.close()
 
     # 1: no need to watch for its end, the system does; and nobody needs to be told how to connect to it.
-    app: Any = IPKernelApp.instance(parent_handle=1)
-    app.initialize(request["arguments"])
-    say(connection, bound=True)
-    connection.close()
-    theirs = set(sys.modules)
-    app.start()
-    _end(app, theirs)
-
-
-def _end(app: Any, before: set[str]) -> NoReturn:
-    """The end of the process, but for taking apart the imports it shares with its parent: that copies every page of
-    them and takes 0.2 to 0.9 s. What the notebook made is taken apart: its files are flushed, its ``__del__`` called.
-    """
-    if getattr(app.kernel, "_shutdown_message", None) is not None and app.control_thread is not None:
-        # It may still be answering the request to end, through a thread that ipykernel is about to stop: then both wait
-        # for 10 s, and the client kills the kernel before.
-        app.control_thread.join(PATIENCE_S)
-    threading._shutdown()  # type: ignore[attr-defined]  # joins the threads that the interpreter would join
-    atexit._run_exitfuncs()
-    own = [module for name, module in sys.modules.items() if name not in before and isinstance(module, ModuleType)]
-    sys.last_value = sys.last_traceback = None
-    for namespace in (app.shell.user_ns, app.shell.user_module.__dict__, *(vars(module) for module in own)):
-        namespace.clear()
-        gc.collect()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(0)
+    run_kernel(request["arguments"], bound, parent_handle=1)
 
 
 def _new_chance(shelf: Shelf) -> None:
@@ -284,12 +242,12 @@ def die_with_parent() -> None:
 
 
 def main() -> None:
-    path, owner, *packages = sys.argv[1:]
+    path, owner, wishes = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path[:] = [p for p in sys.path if p and Path(p) != Path.cwd()]  # as ipykernel_launcher
-    variables = preload()
+    variables = preload(debugger=wishes["debugger"])
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    zygote = Zygote(listener, int(owner), json.loads(packages[0]) if packages else None)
+    zygote = Zygote(listener, owner, wishes["packages"])
     listener.bind(path)
     listener.listen()
     sys.stdout.write(json.dumps({"version": __version__}) + "\n")

@@ -179,9 +179,8 @@ def _environment(step: StepContext) -> dict[str, str]:
 def _kept(step: StepContext, nb: Any) -> list[Artifact]:
     """The executed notebook, kept by content: also of a step that failed. The file itself is as papermill writes it;
     in what the store keeps of it, what looks like a secret is replaced."""
-    plain = json.loads(json.dumps(nb))
     redacted = _redacted(nb)
-    written = step.output is not None and redacted == plain  # just now, and nothing was replaced
+    written = step.output is not None and redacted is nb  # just now, and nothing was replaced
     content = step.output.read_bytes() if written and step.output is not None else files.as_bytes(redacted)
     return [
         Artifact(
@@ -195,21 +194,31 @@ def _kept(step: StepContext, nb: Any) -> list[Artifact]:
 
 
 def _redacted(nb: Any) -> Any:
-    """A copy without secrets in parameters, sources and texts put out."""
-    plain = json.loads(json.dumps(nb))
-    papermill = plain.get("metadata", {}).get("papermill", {})
-    if "parameters" in papermill:
-        papermill["parameters"] = redact(papermill["parameters"])
-    for cell in plain["cells"]:
-        cell["source"] = redact_text("".join(cell["source"]))
-        for output in cell.get("outputs", ()):
-            texts = output.get("data", output)  # a stream, an error: their own fields
-            for key in ("text", "text/plain", "evalue"):
-                if key in texts:
-                    texts[key] = redact_text("".join(texts[key]))
-            if "traceback" in output:
-                output["traceback"] = [redact_text(line) for line in output["traceback"]]
-    return plain
+    """The notebook without secrets in parameters, sources and texts put out: itself where there are none."""
+    cells = [_cell_redacted(cell) for cell in nb["cells"]]
+    about = nb["metadata"].get("papermill", {})
+    given = {"parameters": redact(about["parameters"])} if "parameters" in about else {}
+    metadata = {**nb["metadata"], "papermill": {**about, **given}} if about else nb["metadata"]
+    clean = {**nb, "cells": cells, "metadata": metadata}
+    return nb if clean == nb else clean
+
+
+def _cell_redacted(cell: Any) -> Any:
+    clean = {**cell, "source": redact_text(files.joined(cell["source"]))}
+    if "outputs" in cell:
+        clean["outputs"] = [_output_redacted(output) for output in cell["outputs"]]
+    return cell if clean == cell else clean
+
+
+def _output_redacted(output: Any) -> Any:
+    texts = output.get("data", output)  # a stream, an error: their own fields
+    keys = [key for key in ("text", "text/plain", "evalue") if key in texts]
+    clean: dict[str, Any] = {**texts, **{key: redact_text(files.joined(texts[key])) for key in keys}}
+    if "traceback" in output:
+        clean["traceback"] = [redact_text(line) for line in output["traceback"]]
+    if "data" in output:
+        clean = {**output, "data": clean}
+    return output if clean == output else clean
 
 
 def _sentence(problem: Exception) -> str:

@@ -17,7 +17,6 @@ from typing import IO, Any
 import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import run_sync
-from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.log import logger
 
@@ -26,9 +25,10 @@ from nbops.core.errors import ExecutionError
 from nbops.core.redaction import redact_text, without_hidden
 from nbops.notebook import files
 from nbops.pipeline import checkpointing
+from nbops.pipeline.cell_outputs import OutputClient
 from nbops.pipeline.conversation import Conversation, Sent
 from nbops.pipeline.failures import kernel_death
-from nbops.pipeline.kernel_start import how_started, packages_of, ready, ready_kernel
+from nbops.pipeline.kernel_start import how_started, kernel_specs, packages_of, ready, ready_kernel
 from nbops.pipeline.output_limit import OutputLimit
 from nbops.pipeline.step_run import StepContext
 
@@ -100,11 +100,15 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
 
     def cell_over(self, sent: Sent) -> None:
         """A cell has run, and its outputs have come: as papermill notes it, but for the time at which it ended."""
-        self.cell_complete(sent.cell, cell_index=sent.place)
-        if sent.done_at is not None:
-            about = sent.cell.metadata.papermill
-            about["end_time"] = sent.done_at.isoformat()
-            about["duration"] = (sent.done_at - datetime.fromisoformat(about["start_time"])).total_seconds()
+        about = sent.cell.metadata.papermill
+        if self.log_output or self.pbar is not None:
+            self.cell_complete(sent.cell, cell_index=sent.place)
+        if about["status"] != self.FAILED:
+            about["status"] = self.COMPLETED
+        ended = sent.done_at or self.now()
+        about["end_time"] = ended.isoformat()
+        about["duration"] = (ended - datetime.fromisoformat(about["start_time"])).total_seconds()
+        self.save()
 
     def take_over(self, place: int, old: Mapping[str, Any]) -> None:
         """A cell as an earlier attempt executed it."""
@@ -146,7 +150,7 @@ class Execution(NotebookExecutionManager):  # type: ignore[misc]  # papermill is
         self.last_save_time = self.now()
 
 
-class _Client(PapermillNotebookClient):  # type: ignore[misc]
+class _Client(OutputClient):
     """Papermill's client; waits for the kernel instead of looking again and again, shakes hands with it before
     the first cell, and knows how it ended."""
 
@@ -167,11 +171,6 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         return self.kc
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
-
-    def output(self, outs: Any, msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
-        if not self.nb_man.output_limit.takes(outs, msg):
-            return None
-        return super().output(outs, msg, display_id, cell_index)
 
     async def _async_check_alive(self) -> None:
         """Asked every second while a cell runs."""
@@ -195,7 +194,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             self.set_widgets_metadata()
 
     check_alive = run_sync(_async_check_alive)
-    handle_timeout = run_sync(PapermillNotebookClient._async_handle_timeout)
+    handle_timeout = run_sync(OutputClient._async_handle_timeout)
     check_for_error = run_sync(_check_raise_for_error)
 
     def papermill_execute_cells(self) -> None:
@@ -278,7 +277,10 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         sent = self.talk.send(place, cell, stop_on_error=not allowed)
         if execution.checkpoints is not None:
             execution.checkpoints.outside(place)
-        self.check_for_error(cell, place, self.talk.replied(sent))
+        reply = self.talk.replied(sent)
+        content = reply.get("content") or {}
+        if content.get("status") != "ok" or content.get("payload"):
+            self.check_for_error(cell, place, reply)
         if self._exits:
             self.talk.all_heard()
 
@@ -380,6 +382,7 @@ def execute(
         **kwargs,
     )
     client.km = client.create_kernel_manager()
+    client.km.kernel_spec_manager = kernel_specs()
     spec = client.km.kernel_spec
     if spec.language.lower() == "python" and any("ipykernel" in part for part in spec.argv):
         client.extra_arguments = [*client.extra_arguments, EXTENSION]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import threading
 import time
@@ -19,7 +18,8 @@ from typing import Any
 
 from nbops.core.errors import NotebookError
 from nbops.kernels import parents
-from nbops.kernels.parents import possible, private_folder
+from nbops.kernels.parents import possible
+from nbops.kernels.sockets import sockets
 from nbops.kernels.zygote import PACKAGES
 from nbops.notebook import files
 from nbops.notebook.modules import imported_packages
@@ -50,18 +50,27 @@ def ready_kernel(km: Any, *, warm: bool | None, packages: Sequence[str] | None =
     if "kernel_provisioner" not in metadata:  # otherwise the kernel spec wishes another way
         metadata["kernel_provisioner"] = {
             "provisioner_name": PROVISIONER,
-            "config": {"fork": warm is not False, "start": start, "packages": packages},
+            "config": {"fork": warm is not False, "start": start, "packages": packages, "debugger": False},
         }
-    folder: str | None = None
-    if possible():
-        with contextlib.suppress(OSError):  # then over TCP, as ever
-            folder = private_folder()
-            km.transport, km.ip = "ipc", str(Path(folder) / "k")
-    try:
+    with contextlib.ExitStack() as open_until_the_end:
+        if possible():
+            with contextlib.suppress(OSError):  # then over TCP, as ever
+                km.ip = open_until_the_end.enter_context(sockets())
+                km.transport = "ipc"
         yield
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+def kernel_specs() -> Any:
+    """Where jupyter_client finds kernel specs. It imports the whole of IPython to learn where that has its folder:
+    50 ms of a process that executes notebooks and needs no IPython."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_core.paths import jupyter_path
+
+    told = os.environ.get("IPYTHONDIR")
+    folder = Path(told).expanduser() if told else Path.home() / ".ipython"
+    if "IPython" in sys.modules or not (told or folder.is_dir()):
+        return KernelSpecManager()
+    return KernelSpecManager(kernel_dirs=[*jupyter_path("kernels"), str(folder / "kernels")])
 
 
 def packages_of(ws: Workspace, notebook: Path) -> list[str] | None:
