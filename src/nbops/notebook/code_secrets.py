@@ -51,7 +51,8 @@ def holes(text: str) -> list[int]:
     needed = {
         node.lineno
         for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and id(node) not in said and REDACTED in _as_text(node.value)
+        if (isinstance(node, ast.Constant) and id(node) not in said and REDACTED in _as_text(node.value))
+        or (isinstance(node, ast.List) and ast.unparse(node) == REDACTED)  # as earlier versions left it
     }
     return sorted(only_ipython | needed)
 
