@@ -364,6 +364,14 @@ def test_a_schedule_that_cannot_be_looked_at_says_so_and_others_go_on(ws: Worksp
         (wish(every="1h", on_failure=("me",)), UsageError, "can't be notified"),
         (wish(every="1h", on_failure=("mailto:me",)), UsageError, "no mail address"),
         (wish(every="1h", params={"api_key": "hunter2Zq"}), UsageError, "looks like a secret"),
+        (wish(every="1h", params={"month": "postgresql://u:hunter2Zq@h/x"}), UsageError, "'month' looks like a secret"),
+        (wish(every="1h", params={"month": "password=hunter2Zq"}), UsageError, "'month' looks like a secret"),
+        (wish(every="1h", params={"month": "ghp_" + "hunter2Zq" * 3}), UsageError, "'month' looks like a secret"),
+        (
+            wish(every="1h", params={"months": [{"db": {"pw": "hunter2Zq"}}]}),
+            UsageError,
+            "'months' looks like a secret",
+        ),
     ],
 )
 def test_wishes_that_make_no_sense(tmp_path: Path, wished: ScheduleSettings, error: type, sentence: str) -> None:

@@ -17,6 +17,7 @@ from nbops import settings
 from nbops.automation import schedules, wishes
 from nbops.core.errors import SettingsError, UsageError
 from nbops.core.runs import RunStatus
+from nbops.store import schedules as stored
 from nbops.workspace import Workspace
 
 
@@ -52,6 +53,22 @@ def test_the_difference_is_shown_and_settled(ws: Workspace) -> None:
     (gone,) = schedules.history(asked, "b")
     assert gone.job is not None and gone.job.status is RunStatus.STOPPING
     assert wishes.apply(wished(ws, "")) and [s.name for s in schedules.overview(ws)] == ["by-hand"]
+
+
+def test_a_secret_is_refused_and_one_that_was_kept_is_not_shown(ws: Workspace) -> None:
+    toml = '[schedules.a]\nevery = "1h"\npipeline = "train"\nparams = { n = %s }\n'
+    for act in (wishes.plan, wishes.apply):
+        with pytest.raises(UsageError, match="'a': the parameter 'n' looks like a secret") as said:
+            act(wished(ws, toml % '"postgresql://u:hunter2Zq@h/x"'))
+        assert "hunter2Zq" not in str(said.value)
+    assert not ws.store.exists()
+    asked = wished(ws, toml % "1")
+    wishes.apply(asked)
+    with asked.store.transaction() as tx:  # as an earlier version would have
+        kept = stored.listed(tx)[0]
+        stored.save(tx, dataclasses.replace(kept, params={"n": "postgresql://u:hunter2Zq@h/x"}), "changed")
+    (change,) = wishes.plan(asked)
+    assert change.differs == (("params", "{'n': 'postgresql://u:[redacted]@h/x'}", "{'n': 1}"),)
 
 
 def test_who_made_it_may_change_it(ws: Workspace) -> None:

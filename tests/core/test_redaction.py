@@ -21,6 +21,20 @@ SECRETS = [
     "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcDEF123",
     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY1",
+    "curl -s -u anna:hunter2 https://example.org",
+    "curl --user 'anna:hunter2' https://example.org",
+    "https://hooks.slack.com/services/T00000000/B00000000/abcdefgh",
+    "https://discord.com/api/webhooks/123/abcdefgh",
+    "CREATE USER anna IDENTIFIED BY 'hunter2'",
+    "ALTER ROLE anna WITH ENCRYPTED PASSWORD 'hunter2'",
+    "X-Api-Key: hunter2hunter2",
+    "ValueError: {'X-API-KEY': 'x'}",
+    '{\\"password\\": \\"hunter2\\"}',
+    'config = \'{"password": "hunter2"}\'',
+    "%env SECRET_TOKEN hunter2",
+    "PGPASSWORD=hunter2 psql",
+    "userpass=hunter2 dbpass=hunter2",
+    "password: hunter2",
 ]
 PLAIN = [
     "data/bike_hour.csv",
@@ -31,6 +45,18 @@ PLAIN = [
     "2011-01-01T00:00:00.000000Z",
     "123e4567-e89b-12d3-a456-426614174000",
     "/home/someone/projects/churn/notebooks/2024-report-final-v2.ipynb",
+    "nbops.param(secret=True) needs env=NAME",
+    "api = client(token=os.environ.get('TOKEN'))",
+    "connect(password=password, token=self.token)",
+    "hf(token=False, secret=None, sig=0.05)",
+    "signature = model.signature",
+    "TypeError: client() got token: str, not int",
+    "token: the next one of the text",
+    "postgresql://{user}:{password}@{host}/x",
+    "mysql://me:${DB_PASSWORD}@db/x?token={token}",
+    "pass_rate=high, next_token=tokenizer.decode(out), max_tokens=4096",
+    "select * from users where password = :password and token = %s",
+    "curl -u $USER:$PASSWORD https://example.org",
 ]
 
 
@@ -45,20 +71,72 @@ def test_an_ordinary_text_stays(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["password", "db_password", "API_KEY", "apiKey", "access_token", "secret", "PWD", "dsn"]
+    "name",
+    [
+        "password",
+        "db_password",
+        "API_KEY",
+        "apiKey",
+        "access_token",
+        "secret",
+        "PWD",
+        "dsn",
+        "X-Api-Key",
+        "pw",
+        "userpass",
+        "DB_PASS",
+    ],
 )
 def test_a_secret_by_name(name: str) -> None:
     assert secret_name(name)
     assert redact({name: "x"}) == {name: REDACTED}
 
 
-@pytest.mark.parametrize("name", ["author", "tokenizer", "passes", "n_keys", "keyboard", "max_iter", "compass"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "author",
+            "tokenizer",
+            "passes",
+            "n_keys",
+            "keyboard",
+            "max_iter",
+            "compass",
+            "pass_rate",
+            "passed",
+            "tokens",
+        ),
+        *(
+            "max_tokens",
+            "pad_token",
+            "token_pattern",
+            "signature",
+            "sort_key",
+            "primary_key",
+            "PRIMARY_KEY",
+            "OPENAI_KEY",
+        ),
+    ],
+)
 def test_a_name_that_only_looks_so(name: str) -> None:
     assert redact({name: "x"}) == {name: "x"}
 
 
 def test_numbers_under_such_names() -> None:
     assert redact({"max_tokens": 512, "password": 1234}) == {"max_tokens": 512, "password": REDACTED}
+
+
+def test_a_key_in_capitals_is_a_secret_where_its_value_looks_so() -> None:
+    assert redact({"OPENAI_KEY": "planted88"}) == {"OPENAI_KEY": REDACTED}
+    plain = {"SORT_KEY": "column_2", "PRIMARY_KEY": "customer_id_number", "OPENAI_KEY": "from_the_environment"}
+    assert redact(plain) == plain
+
+
+def test_pairs_are_looked_at_as_a_mapping_is() -> None:
+    assert redact([("password", "x"), ["n", "x"]]) == [["password", REDACTED], ["n", "x"]]
+    assert redact({"headers": [["X-Api-Key", "x"]]}) == {"headers": [["X-Api-Key", REDACTED]]}
+    assert redact(["token", "label"]) == ["token", "label"]
 
 
 def test_the_user_and_host_of_a_dsn_stay() -> None:

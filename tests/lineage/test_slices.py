@@ -231,6 +231,25 @@ def test_a_deleted_or_edited_cell_is_there_as_it_ran(book: Book) -> None:
     assert sources == ["import pandas as pd\ndf = pd.DataFrame({'x': [1]})", "out = df + 1"]
 
 
+def test_a_secret_in_a_deleted_cell_is_named_by_its_line_and_code_without_one_is_whole(book: Book) -> None:
+    asks = (
+        "import os\nimport pandas as pd\ntoken = os.environ.get('TOKEN')\ndf = pd.DataFrame({'x': [1 + bool(token)]})"
+    )
+    book.cells = {"make": asks, "use": "password = 'planted88'\nout = df + len(password)", "more": "last = out + 1"}
+    book.run()
+    book.delete("make")
+    book.delete("use")
+    book.save()
+    found = slice_of(book.ws, "last")
+    assert [c["source"] for c in found.notebook["cells"][1:3]] == [
+        asks,
+        "password = '[redacted]'\nout = df + len(password)",
+    ]
+    assert [n for n in found.notes if "secret" in n] == [
+        "In [2]: line 1 had what looks like a secret; put it in again before it runs"
+    ]
+
+
 def test_what_cannot_be_sliced_is_said(book: Book) -> None:
     run_cells(book, {"a": "import pandas as pd\ndf = pd.DataFrame({'x': [1]})\ny = z_from_nowhere if False else 1"})
     with pytest.raises(UnknownNameError, match="'nothing'"):

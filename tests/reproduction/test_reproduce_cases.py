@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from nbops.core.reproduction import Reproduction, Verdict
 from nbops.core.runs import FileUse, Run, RunKind
 from nbops.pipeline.execute import run_notebook
 from nbops.pipeline.run import run_pipeline
-from nbops.reproduction.original import original
+from nbops.reproduction.original import NotKeptError, _cleaned, original
 from nbops.reproduction.reproduce import reproduce
-from nbops.store import runs
+from nbops.store import records, runs
 from nbops.workspace import Workspace
 
 TOML = """\
@@ -154,10 +155,39 @@ def test_a_session_is_done_again_from_its_cells_in_the_order_they_ran(project) -
     assert "not tracked, so not done again: cells [2], [3]" in result.notes
 
 
+def test_code_that_asks_for_a_secret_is_done_again_and_one_that_holds_it_is_not(project) -> None:
+    ws = project.ws()
+    asks = project.notebook(
+        "asks.ipynb",
+        "import os\ndef client(token=None):\n    return len(token or '')\n"
+        "password = os.environ.get('DB_PASSWORD', '')\nn = client(token=os.environ.get('TOKEN'))",
+        "import nbops\nnbops.log_metric('n', n + len(password))",
+    )
+    assert reproduce(ws, run_notebook(ws, asks).id).verdict is Verdict.IDENTICAL
+    holds = project.notebook("holds.ipynb", "# parameters\nkey = ''", "a = 1", "b = 2\npassword = key or 'planted88'")
+    run = run_notebook(ws, holds)
+    result = reproduce(ws, run.id)
+    assert result.verdict is Verdict.COULD_NOT
+    assert "the code of cell [3] was not kept whole: line 2 had what looks like a secret; let the cell" in result.why
+    kept = records.artifacts(ws.store, run.id, "notebook")[-1].digest
+    assert b"planted88" not in ws.artifacts.read_bytes(kept)
+    content = json.loads(ws.artifacts.read_bytes(kept))
+    content["metadata"]["papermill"]["parameters"] = {"key": "[redacted]"}
+    with pytest.raises(NotKeptError, match="the parameter 'key' was not kept"):
+        _cleaned(content, {})
+
+
 def test_what_can_not_be_done_is_said_before_anything_is_executed(project) -> None:
     ws = project.ws()
     secret = project.session(("password = 'hunter2hunter2'", {"kept": "password = '[redacted]'"}))
     assert "looks like a secret" in reproduce(ws, secret.id).why
+    mixed = ("token = 1", {"kept": "# [redacted]\ntoken = '[redacted]'\nx = [redacted]"})
+    assert (
+        "cell [2] was not kept whole: lines 2, 3 had what looks like"
+        in reproduce(ws, project.session(("x = 1", {}), mixed).id).why
+    )
+    commented = project.session(("x = 1  # password='abc'", {"kept": "x = 1  # password='[redacted]'"}))
+    assert original(ws, commented.id).data["cells"][0]["source"] == "x = 1  # password='[redacted]'"
     out = FileUse(path="/elsewhere/x.csv", mode="write", digest="f1:blake3:00")
     outside = reproduce(ws, project.session(("x = 1", {"files": (out,)})).id)
     assert outside.verdict is Verdict.COULD_NOT

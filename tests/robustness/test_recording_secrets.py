@@ -14,6 +14,8 @@ KEY = "AKIAIOSFODNN7EXAMPLE"
 TOKEN = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"
 RANDOM = "q7Zp0Xv3Lr8Tn5Wd2Ks9Yb4Hg6Jm1Cf"
 
+pytestmark = pytest.mark.xdist_group("secrets")  # the children are started once
+
 CELLS = {
     "a name": f"%%track\npassword = '{WORD}'\napi_key = \"{RANDOM}\"\nDB_PASSWORD = '{WORD}'",
     "a name in a mapping": "%%track\n"
@@ -71,7 +73,19 @@ CELLS = {
     f"os.environ.setdefault('PGPASSWORD_2', '{WORD}')",
     "a header": f"%%track\nheaders = {{'Authorization': 'Basic {WORD}=='}}",
     "a connection string": f"%%track\nwhere = 'Endpoint=sb://x/;SharedAccessKey={WORD};AccountKey={WORD}'",
+    "code that puts it together": f"%%track\nimport os\npassword = os.getenv('NONE_SUCH') or '{WORD}'\n"
+    f"other = b_password = '{WORD}'\n(user, token) = ('u', '{WORD}')\npairs = [('password', '{WORD}')]\n"
+    f"as_json = '{{\"password\": \"{WORD}\"}}'\nif password == '{WORD}':\n    userpass = dbpass = f'{WORD}{{user}}'",
+    "a header in an error": f"%%track\nraise ValueError({{'X-Api-Key': '{WORD}'}})",
+    "a command and a webhook": "%%track\nimport nbops\n"
+    f"nbops.log_params({{'call': 'curl -u anna:{WORD} https://x', 'to': 'https://hooks.slack.com/services/T0/B0/{WORD}'}})\n"
+    f"OPENAI_KEY = '{WORD}88'\nsql = \"CREATE USER anna IDENTIFIED BY '{WORD}'\"",
+    "a magic": f"%%track\n%env SECRET_TOKEN {WORD}",
 }
+# cells that run in one child and leave one workspace; only in that of the models is a file that may hold a secret
+MODELS = ["an estimator", "a search"]
+FAILING = {"an error": "RuntimeError", "a named error": "ConnectionError", "a header in an error": "ValueError"}
+GROUPS = [MODELS, [name for name in CELLS if name not in MODELS]]
 
 
 def everything(root: Path) -> dict[str, bytes]:
@@ -82,28 +96,47 @@ def everything(root: Path) -> dict[str, bytes]:
     }
 
 
-def leaks(content: bytes) -> list[str]:
-    return [secret for secret in (WORD, RANDOM, KEY, TOKEN) if secret.encode() in content]
+def own(text: str, name: str) -> str:
+    """The text with secrets that no other cell has."""
+    number = f"{list(CELLS).index(name):02}"
+    text = text.replace(WORD, WORD + number)
+    for secret in (RANDOM, KEY, TOKEN):
+        text = text.replace(secret, secret[:-2] + number)
+    return text
+
+
+def leaks(content: bytes, name: str) -> list[str]:
+    return [
+        secret for secret in own("\n".join((WORD, RANDOM, KEY, TOKEN)), name).split("\n") if secret.encode() in content
+    ]
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[Any], dict[str, bytes]]]:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, dict[str, bytes]]]:
+    """{cell: (what it showed, every file of its workspace)}"""
     found = {}
-    for name, cell in CELLS.items():
+    for group in GROUPS:
         root = tmp_path_factory.mktemp("secrets")
-        (root / "people.csv").write_text(f"password,x\n{WORD},1\n{KEY},2\n")
-        done = in_child("recording_acts:run_cells", root, {"cells": [cell]})
-        found[name] = done, everything(root)
+        (root / "people.csv").write_text(own(f"password,x\n{WORD},1\n{KEY},2\n", "a column"))
+        done = in_child("recording_acts:run_cells", root, {"cells": [own(CELLS[name], name) for name in group]})
+        files = everything(root)
+        found |= {name: (cell, files) for name, cell in zip(group, done, strict=True)}
     return found
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_no_secret_is_stored_or_shown(recorded: Any, name: str) -> None:
-    done, files = recorded[name]
+    cell, files = recorded[name]
     assert any(path.endswith("nbops.sqlite") for path in files)
-    found = {path: leaks(content) for path, content in files.items() if leaks(content)}
-    if name in ("an estimator", "a search"):  # the model file is the estimator, whole: its parameters are what predicts
+    assert cell["error"] == FAILING.get(name)
+    found = {path: leaks(content, name) for path, content in files.items() if leaks(content, name)}
+    if name in MODELS:  # the model file is the estimator, whole: its parameters are what predicts
         found = {path: secrets for path, secrets in found.items() if not files[path].startswith(b"PK")}
     assert found == {}
-    shown = json.dumps([cell["shown"] for cell in done], ensure_ascii=False)
-    assert leaks(shown.encode()) == []
+    shown = json.dumps(cell["shown"], ensure_ascii=False)
+    assert leaks(shown.encode(), name) == []
+
+
+def test_a_secret_that_is_no_secret_to_us_would_be_found(tmp_path: Path) -> None:
+    in_child("recording_acts:run_cells", tmp_path, {"cells": [own(f"%%track\nplain = '{WORD}'", "a name")]})
+    assert any(leaks(content, "a name") for content in everything(tmp_path).values())

@@ -21,7 +21,7 @@ from nbops.core import clock
 from nbops.core.automation import Decision, Job, Schedule
 from nbops.core.errors import NbopsError, RefusedError, UsageError
 from nbops.core.ids import new_id
-from nbops.core.redaction import redact_text, secret_name
+from nbops.core.redaction import REDACTED, redact, redact_text
 from nbops.pipeline.execute import checked_params
 from nbops.pipeline.graph import chosen
 from nbops.settings import ScheduleSettings
@@ -362,7 +362,7 @@ def _state(ws: Workspace, schedule: Schedule) -> ScheduleState:
 
 def _no_secrets(name: str, params: Mapping[str, Any]) -> None:
     for key, value in params.items():
-        if secret_name(key) and isinstance(value, str):
+        if REDACTED in str(redact({key: value})):
             raise UsageError(
                 f"schedule {name!r}: the parameter {key!r} looks like a secret, and a schedule is kept in the store;"
                 " let the notebook take it from the worker's environment"

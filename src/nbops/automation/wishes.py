@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from nbops.automation.schedules import make, stop_runs
 from nbops.core.automation import Schedule
 from nbops.core.errors import UsageError
+from nbops.core.redaction import redact_text
 from nbops.store import schedules
 from nbops.workspace import Workspace
 
@@ -86,4 +87,5 @@ def _differences(known: Schedule, wished: Schedule) -> tuple[tuple[str, str, str
         for field in dataclasses.fields(Schedule)
         if field.name not in _STATE
     ]
-    return tuple((name, str(now), str(then)) for name, now, then in pairs if now != then)
+    # one that an earlier version kept may hold what would be refused now
+    return tuple((name, redact_text(str(now)), str(then)) for name, now, then in pairs if now != then)

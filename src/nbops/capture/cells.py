@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from nbops.core.errors import UsageError
-from nbops.core.redaction import redact, redact_text
+from nbops.core.redaction import REDACTED, redact, redact_text
 from nbops.core.runs import Artifact, CellStatus, DataUse, Metric, ModelUse, Run, RunStatus
 
 TEXT_LIMIT = 1000
@@ -63,12 +63,21 @@ class OpenCell:
     ran: bool = True  # False: it failed before its first statement (a syntax error, an unknown magic)
 
 
-def parameter(name: str, value: Any) -> Any:
-    """A value as it is kept as a parameter: plain (JSON types), short, and without secrets."""
+def parameter(name: str, value: Any, secrets: Collection[str] = ()) -> Any:
+    """A value as it is kept as a parameter: plain (JSON types), short, and without secrets; `secrets` are texts that
+    the cell has under another, telling name."""
     plain = _plain(value)
     if isinstance(plain, (Mapping, list)) and _count(plain) > ITEM_LIMIT:
         return f"<{type(value).__name__} of {len(value):,} values>"
-    return redact(plain, name)
+    return redact(_without(plain, secrets) if secrets else plain, name)
+
+
+def _without(plain: Any, secrets: Collection[str]) -> Any:
+    if isinstance(plain, Mapping):
+        return {key: _without(value, secrets) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_without(value, secrets) for value in plain]
+    return REDACTED if isinstance(plain, str) and plain in secrets else plain
 
 
 def number(name: str, value: Any) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 from nbops.capture.reach import is_local
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact
+from nbops.notebook.code_secrets import redact_code
 from nbops.store.artifacts import digest_of
 from nbops.workspace import Workspace, relative
 
@@ -68,7 +69,7 @@ class Circumstances:
             except OSError:
                 continue
             name, text = relative(self._workspace, path), content.decode("utf-8", "replace")
-            if redact_text(text) == text:
+            if redact_code(text) == text:
                 found.append(self._keep(content, name, "module", "text/x-python"))
                 self.modules[name] = found[-1].digest
             else:  # code with a hole in it is no code: the digest alone is known
@@ -91,7 +92,8 @@ class Circumstances:
         try:
             plain = json.loads(notebook.read_bytes())
             for cell in plain["cells"]:
-                cell["source"] = redact_text("".join(cell["source"]))
+                text = "".join(cell["source"])
+                cell["source"] = redact_code(text) if cell["cell_type"] == "code" else redact_text(text)
                 cell.pop("attachments", None)
                 if "outputs" in cell:
                     cell["outputs"] = []
@@ -106,7 +108,7 @@ class Circumstances:
             text = script.read_bytes().decode("utf-8", "replace")
         except OSError:
             return None
-        return self._keep(redact_text(text).encode("utf-8", "replace"), script.name, "source", "text/x-python")
+        return self._keep(redact_code(text).encode("utf-8", "replace"), script.name, "source", "text/x-python")
 
     def _keep(self, content: bytes, name: str, kind: str, media: str) -> Artifact:
         digest = self._workspace.artifacts.put_bytes(content)

@@ -36,6 +36,7 @@ from nbops.core.canonical import canonical, digest
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, CellRecord, Metric, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
+from nbops.notebook.code_secrets import literal_secrets, redact_code
 from nbops.notebook.embedded import fitted, payload_of
 from nbops.notebook.names import literals
 from nbops.store import data_contents, records, runs
@@ -268,6 +269,7 @@ class Session:
         status, run_status, said = outcome(error)
         seeds, unseeded = self._randomness.end(cell.start.code, cell.namespace) if cell.observing else ({}, [])
         given = {**seeds, **self._literals(cell), **observed.params, **cell.params}
+        secrets = literal_secrets(cell.start.code)
         series, last = series_and_last(cell.metrics)
         outputs = written(cell, self.workspace.settings.capture.budget_s, self._known)
         kept = self._keeper.keep(run.id, observed.files, [*cell.reads, *outputs], cell.namespace)
@@ -283,7 +285,7 @@ class Session:
             peak_memory_mb=peak_memory_mb(),
             reads=tuple(cell.reads),
             writes=tuple(outputs),
-            params={name: parameter(name, value) for name, value in given.items()},
+            params={name: parameter(name, value, secrets) for name, value in given.items()},
             metrics=(*observed.metrics, *last),
             models=(*observed.models, *cell.models),
             files=kept.files,
@@ -292,7 +294,7 @@ class Session:
             uncacheable=(*observed.uncacheable, *(["random"] if unseeded else [])),
             started_at=cell.started_at,
         )
-        cell_text = redact_text(cell.start.code) if cell.start.code.strip() else None
+        cell_text = redact_code(cell.start.code) if cell.start.code.strip() else None
         around = self._circumstances.changed(self.notebook, step=self.run_id is not None)
         modules_seen = len(sys.modules)
         overhead = cell.overhead_s + time.perf_counter() - ended + observed.overhead_s

@@ -20,31 +20,123 @@ from typing import Any
 REDACTED = "[redacted]"
 
 _NAME = re.compile(
-    r"(?i)(^|[_\-.])([a-z]*pass(word|wd|phrase)|pass|pwd|secret|token|api_?key|access_?key|private_?key|auth(orization)?|credentials?|dsn"
-    r"|connection_?string|bearer|client_?secret|session_?key|encryption_?key|signing_?key)s?([_\-.\d]|$)"
+    r"(?i)(^|[_\-.])([a-z]*pass(word|wd|phrase|code)|(user|db|my|pg|root|admin|sql|ftp|smtp|mail|ssh|proxy|app)?pass_?\d*$"
+    r"|pwd?|secret|token(?!s)|(api|auth|access|refresh|bearer|secret)[_\-]?tokens|api[_\-]?key|access[_\-]?key"
+    r"|private[_\-]?key|auth(orization)?|credentials?|dsn|connection[_\-]?string|bearer|client[_\-]?secret"
+    r"|session[_\-]?key|encryption[_\-]?key|signing[_\-]?key|account[_\-]?key)s?([_\-.\d]|$)"
 )
+# such a word in a name that says how, where or how much (token_pattern, pass_rate, password_env), and tokens of texts
+_SETTING_NAME = re.compile(
+    r"(?i)(^|[_\-.])(pad|eos|bos|sep|cls|mask|unk|special|next|prev|previous|last|first|stop|start|end|image|per)[_\-.]?token$"
+    r"|[_\-.](rate|count|type|ur[li]|endpoint|name|field|column|col|file|path|length|len|limit|size|ids|idx|index|class|ttl"
+    r"|expiry|expires|env|var|prefix|kind|policy|pattern|label|required|enabled|loss|acc|accuracy|freq|frequency"
+    r"|embedding|method|mode|scheme|provider|budget|usage|error|message|prompt|hint)s?$"
+)
+# OPENAI_KEY = "…" is one if the value looks so, SORT_KEY = "…" is none
+_KEY_NAME = re.compile(
+    r"(?:[A-Z0-9]+_)*(?!(?:SORT|PRIMARY|FOREIGN|GROUP|JOIN|INDEX|PARTITION|CACHE|S3|OBJECT|BLOB|FILE|DICT|CONFIG|ROW|COLUMN"
+    r"|MERGE|UNIQUE|LOOKUP|DATA|PUBLIC|CLUSTER|ROUTING|HASH|ORDER|TARGET|LABEL|LEFT|RIGHT|NATURAL|SURROGATE)_)[A-Z0-9]+_KEY_?\d*"
+    r"|(?:\w+_)?(?:openai|anthropic|azure|aws|google|gemini|mistral|cohere|groq|hf|stripe|sendgrid|twilio|mapbox|maps|wandb"
+    r"|neptune|comet|pinecone|storage|license|fernet|master|deploy)_key"
+)
+_KEY_VALUE = re.compile(r"(?=\S*\d)\S{6,}|\S{16,}")
+
+_PLACEHOLDER = (  # what stands where a secret is put in
+    r"(?:\{[^{}\s]*\}|%\(\w+\)s|%s|(?-i:\$\{?[A-Z_][A-Z0-9_]*\}?)|<[\w ]+>|\*{3,}|:[a-z_]+(?=[\s,;)]|$))(?![\w])"
+)
+_SEPARATOR = r"(?:\\*['\"])?\s*(?!:\s+(?-i:[a-z]+[,.;]?\s+[a-z(]))[=:]\s*(?:\\*['\"])?"  # "token: the user's" is prose
+_NO_CODE = (  # True, a call or an index, self.token, token=token, a placeholder
+    r"(?!(?:true|false|none|null|nan|str|string|bytes|bool|int|float|optional)(?![\w\-+/.]))(?![a-z_][a-z_.]*[(\[])"
+    r"(?!(?:\w+\.)*(?P=name)\b)(?!(?:self|cls|args|config|cfg|settings|os|opts|options|params|kwargs|env)\.)(?!"
+    + _PLACEHOLDER
+    + ")"
+)
+_VALUE = r"[^\s'\"\\&;,)\[\]]{4,}(?P<after>)"
+_NUMBER = r"(?!-?(?:\d{1,6}|\d*\.\d+)(?:e[+\-]?\d+)?(?![\w\-+/.]))"
+
 # (pattern, does it keep what is before and after, what a text in lower case has in it where the pattern is)
 _SHAPES = (
     # user:password@ in any URL or DSN; the user alone is kept
     (
-        re.compile(r"(?P<keep>(?<![a-zA-Z0-9+.\-])[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?P<after>@)"),
+        re.compile(
+            r"(?P<keep>(?<![a-zA-Z0-9+.\-])[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@]*:)(?!"
+            + _PLACEHOLDER
+            + r"@)[^\s@/]+(?P<after>@)"
+        ),
         True,
         ("://",),
     ),
     (
         re.compile(
-            r"(?i)(?P<keep>(?:\b|_)(?:password|passwd|pwd|secret|token|api[_-]?key|(?:shared)?access[_-]?(?:key|signature)"
-            r"|account[_-]?key|sig|signature)\s*[=:]\s*['\"]?)[^\s'\"&;,)\[\]]{4,}(?P<after>)"
+            r"(?i)(?P<keep>(?:\b|_)(?P<name>[a-z]*pass(?:word|wd|phrase|code)|(?:user|db|my|pg|root|admin|smtp|app)pass|pwd?|secret"
+            r"|api[_-]?key|(?:shared)?access[_-]?(?:key|signature)|account[_-]?key)"
+            + _SEPARATOR
+            + r")"
+            + _NO_CODE
+            + _VALUE
         ),
         True,
-        ("pass", "pwd", "secret", "token", "key", "sig"),
+        ("pass", "pw", "secret", "key", "signature"),
     ),
     (
-        re.compile(r"(?i)(?P<keep>\bauthorization['\"]?\s*[=:,]\s*['\"]?\w+\s+)[^\s'\"]{4,}(?P<after>)"),
+        re.compile(r"(?i)(?P<keep>(?:\b|_)(?P<name>token)" + _SEPARATOR + r")" + _NO_CODE + _NUMBER + _VALUE),
+        True,
+        ("token",),
+    ),
+    (
+        re.compile(
+            r"(?i)(?P<keep>(?:\b|_)(?P<name>sig|signature)"
+            + _SEPARATOR
+            + r")"
+            + _NO_CODE
+            + _NUMBER
+            + r"(?=[^\s'\"&;,)\[\]]*\d)[^\s'\"\\&;,)\[\]]{8,}(?P<after>)"
+        ),
+        True,
+        ("sig",),
+    ),
+    (
+        re.compile(r"(?i)(?P<keep>\bauthorization['\"]?\s*[=:,]\s*['\"]?\w+\s+)(?!\{)[^\s'\"]{4,}(?P<after>)"),
         True,
         ("authorization",),
     ),
     (re.compile(r"(?i)(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/\-]{8,}=*(?P<after>)"), True, ("bearer",)),
+    # SQL: IDENTIFIED BY '…', WITH PASSWORD '…'
+    (
+        re.compile(
+            r"(?i)(?P<keep>\b(?:identified\s+(?:with\s+\S+\s+)?by|password)\s+(?:password\s+)?(?P<mark>\\?['\"]))"
+            r"(?:(?!(?P=mark))[^\n]){1,200}(?P<after>(?P=mark))"
+        ),
+        True,
+        ("identified", "password"),
+    ),
+    # curl -u anna:…
+    (
+        re.compile(
+            r"(?P<keep>\bcurl\b(?:[^\n\\]|\\\n|\\(?!\n)){0,300}?[\s'\"](?:-u|--user)[\s=,'\"]*[^\s:'\"]+:)"
+            r"(?![{$])[^\s'\"]+(?P<after>)"
+        ),
+        True,
+        ("curl",),
+    ),
+    # whoever knows these URLs may post there
+    (
+        re.compile(
+            r"(?i)(?P<keep>\b(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/"
+            r"|api\.telegram\.org/bot))[^\s'\"?{}<>]{8,}(?P<after>)"
+        ),
+        True,
+        ("hooks.slack.com", "webhooks", "telegram"),
+    ),
+    # %env SECRET_TOKEN …
+    (
+        re.compile(
+            r"(?im)(?P<keep>^[ \t]*%(?:set_)?env[ \t]+\w*(?:pass|pw|secret|token|key|auth|credential|dsn)\w*[ \t=]+)"
+            r"(?![ \t=]|[\"']?[{$])[^\n]+(?P<after>)"
+        ),
+        True,
+        ("env",),
+    ),
     (
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.S),
         False,
@@ -66,10 +158,10 @@ _SHAPES = (
     (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"), False, ("eyj",)),
 )
 # a part of every name that `secret_name` knows
-_NAMED = ("pass", "pwd", "secret", "token", "key", "auth", "credential", "dsn", "connection", "bearer")
+_NAMED = ("pass", "pw", "secret", "token", "key", "auth", "credential", "dsn", "connection", "bearer")
 # a literal in code or JSON under a name of its own: NAME = "…", "NAME": "…", ("NAME", "…"), ["NAME"] = "…"
 _LITERAL = re.compile(
-    r"""(?P<keep>(?:(?<![\w\-])(?P<bare>[A-Za-z_][\w\-]*)\s*(?::\s*[\w.\[\]| ]+)?=|"""
+    r"""(?P<keep>(?:(?<![\w\-])(?P<bare>[A-Za-z_][\w\-]*)\s*(?::\s*[\w.\[\]| ]+|[:=!+])?=|"""
     r"""['"](?P<key>[A-Za-z_][\w\-.]*)['"](?:\s*:|\s*\]\s*=)|\(\s*['"](?P<first>[A-Za-z_][\w\-.]*)['"]\s*,)\s*[rbfuRBFU]{0,2})"""
     r"""(?P<quote>\"{3}|'{3}|["'])(?P<value>(?:(?!(?P=quote)).)+)(?P=quote)"""
 )
@@ -79,13 +171,27 @@ _LISTED = re.compile(
 )
 _QUOTED = re.compile(r"""(?P<quote>["'])(?:(?!(?P=quote)).)*(?P=quote)""")
 _WORD = re.compile(r"[A-Za-z0-9+/_\-]{24,}={0,2}")
+_WORDS = re.compile(r"[a-z]+(?:[_\-][a-z]+)*")
+_ANY = (*_NAMED, *(part for _, _, parts in _SHAPES for part in parts))
 _ENTROPY_BITS = 4.3  # per character; English words and paths stay below, base64 of random bytes above
 
 
 def secret_name(name: str) -> bool:
     """Does the name say that its value is a secret?"""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return bool(_NAME.search(spaced))
+    return _NAME.search(spaced) is not None and _SETTING_NAME.search(spaced) is None
+
+
+def gives_away(name: str, text: str) -> bool:
+    """Is a text under this name a secret? By the name alone, or as ``OPENAI_KEY``: if the text looks so too."""
+    return secret_name(name) or (
+        _KEY_NAME.fullmatch(name) is not None and _KEY_VALUE.fullmatch(text) is not None and not _WORDS.fullmatch(text)
+    )
+
+
+def may_hold_secret(text: str) -> bool:
+    """Asked before a text is taken apart; no secret that this module knows is in a text of which this is False."""
+    return _may_hold(text, _ANY) or any(_random(word) for word in _WORD.findall(text))
 
 
 _HIDDEN: list[str] = []  # of this process, longest first: what one part of it knows, no other part may write
@@ -125,15 +231,22 @@ def redact_text(text: str) -> str:
 
 def redact(value: Any, name: str = "") -> Any:
     """The value, redacted by the name it goes under and by shape; containers are copied, other types kept."""
-    if name and secret_name(name) and value is not None and _may_be_secret(name, value):
+    if name and value is not None and secret_name(name) and _may_be_secret(name, value):
         return REDACTED
     if isinstance(value, str):
-        return redact_text(value)
+        return REDACTED if name and gives_away(name, value) else redact_text(value)
     if isinstance(value, Mapping):
         return {_shapeless(k) if isinstance(k, str) else k: redact(v, str(k)) for k, v in value.items()}
+    if isinstance(value, tuple) and _is_pair(value):
+        return [value[0], redact(value[1], value[0])]
     if isinstance(value, (list, tuple)):
-        return [redact(v, name) for v in value]
+        return [redact(tuple(v) if isinstance(v, list) and _is_pair(v) else v, name) for v in value]
     return value
+
+
+def _is_pair(value: Any) -> bool:
+    """("password", "…"): as items of a mapping, and headers, are listed."""
+    return len(value) == 2 and all(isinstance(v, str) for v in value) and gives_away(*value)
 
 
 def _may_be_secret(name: str, value: Any) -> bool:
@@ -158,8 +271,9 @@ def _may_hold(text: str, parts: tuple[str, ...]) -> bool:
 
 
 def _literal(match: re.Match[str]) -> str:
-    if not secret_name(match["bare"] or match["key"] or match["first"]):
-        return match.group()
+    if not gives_away(match["bare"] or match["key"] or match["first"], match["value"]):
+        inner = _LITERAL.sub(_literal, match["value"])  # JSON in a text
+        return f"{match['keep']}{match['quote']}{inner}{match['quote']}"
     return f"{match['keep']}{match['quote']}{REDACTED}{match['quote']}"
 
 

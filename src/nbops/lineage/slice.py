@@ -23,6 +23,7 @@ from nbops.lineage.effects import PROCESS, TRACKING
 from nbops.lineage.history import Execution, History, history
 from nbops.lineage.targets import resolve
 from nbops.notebook import files
+from nbops.notebook.code_secrets import holes
 from nbops.notebook.files import Cell, Notebook
 from nbops.notebook.parameters import TAG
 from nbops.notebook.syntax import parsed
@@ -272,7 +273,11 @@ def _cells(past: History, kept: list[int], original: Notebook | None) -> tuple[l
                 " there is nothing to slice"
             )
         elif digest(text) != execution.record.source:
-            notes.append(f"{execution.said}: secrets in its text were redacted; put them in again before it runs")
+            lines = ", ".join(map(str, holes(text)))
+            if lines:
+                notes.append(
+                    f"{execution.said}: line {lines} had what looks like a secret; put it in again before it runs"
+                )
         if not tracked:  # nothing loads nbops into the new kernel
             text = re.sub(r"^(\s*)%%track\b.*\n", r"\1", text)
         if execution.record.status is not CellStatus.OK:

@@ -25,6 +25,7 @@ from nbops.core.redaction import redact, redact_text
 from nbops.core.runs import Artifact, RunStatus
 from nbops.kernels.parents import SHARED
 from nbops.notebook import files
+from nbops.notebook.code_secrets import redact_code
 from nbops.pipeline.checkpointing import Checkpoints
 from nbops.pipeline.failures import first_failure
 from nbops.pipeline.handover import INPUTS
@@ -204,7 +205,8 @@ def _redacted(nb: Any) -> Any:
 
 
 def _cell_redacted(cell: Any) -> Any:
-    clean = {**cell, "source": redact_text(files.joined(cell["source"]))}
+    redacted = redact_code if cell["cell_type"] == "code" else redact_text
+    clean = {**cell, "source": redacted(files.joined(cell["source"]))}
     if "outputs" in cell:
         clean["outputs"] = [_output_redacted(output) for output in cell["outputs"]]
     return cell if clean == cell else clean

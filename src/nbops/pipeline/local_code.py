@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from nbops.core.errors import NotebookError
-from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact
 from nbops.notebook import code, files
+from nbops.notebook.code_secrets import redact_code
 from nbops.store.artifacts import digest_of
 from nbops.workspace import Workspace, relative
 
@@ -31,7 +31,7 @@ def kept_modules(ws: Workspace, notebook: Path) -> tuple[dict[str, Any], list[Ar
     for path in code.local_modules(read, notebook.absolute().parent, ws.root):
         name, content = relative(ws, path), path.read_bytes()
         text = content.decode("utf-8", "replace")
-        if redact_text(text) == text:
+        if redact_code(text) == text:
             digests[name] = ws.artifacts.put_bytes(content)
             kept.append(Artifact(name=name, kind=KIND, digest=digests[name], size=len(content), media="text/x-python"))
         else:

@@ -12,8 +12,10 @@ from typing import Any
 
 from nbops.core.canonical import digest
 from nbops.core.errors import CorruptArtifactError, UnknownNameError, UsageError
+from nbops.core.redaction import REDACTED
 from nbops.core.runs import CellRecord, CellStatus, Run, RunKind
 from nbops.notebook import embedded, files
+from nbops.notebook.code_secrets import holes
 from nbops.reproduction.cells import Key, by_cell, recorded, source_text
 from nbops.reproduction.named import carried, named
 from nbops.store import records, runs
@@ -142,10 +144,7 @@ def _from_sources(ws: Workspace, run: Run, found: list[CellRecord], known: Mappi
         if count is None or text is None:
             raise NotKeptError(f"the code of record {record.seq} of the run {record.run} was not kept")
         if not whole:
-            raise NotKeptError(
-                f"the code of cell [{count}] was not kept whole: it holds what looks like a secret; give the secret"
-                " by the environment, and run the notebook again"
-            )
+            _check_whole(text, f"cell [{count}]")
         if count not in at:
             texts.append(text)
             at[count] = len(texts)
@@ -170,6 +169,23 @@ def _from_sources(ws: Workspace, run: Run, found: list[CellRecord], known: Mappi
     return Original(**known, place=place, data=data, how=how, cells=cells, notes=tuple(notes))
 
 
+def _check_whole(text: str, where: str) -> None:
+    """Of a text as kept that isn't the one that ran.
+
+    Raises
+    ------
+    NotKeptError
+        If it isn't the same but for comments and docstrings.
+    """
+    lines = holes(text)
+    if lines or REDACTED not in text:
+        said = f"line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))} had" if lines else "it had"
+        raise NotKeptError(
+            f"the code of {where} was not kept whole: {said} what looks like a secret; let the cell take it from the"
+            " environment (os.environ, nbops.param(secret=True)), and run the notebook again"
+        )
+
+
 def _cell(number: int, source: str, *, expected: bool) -> dict[str, Any]:
     return {
         "cell_type": "code",
@@ -183,9 +199,22 @@ def _cell(number: int, source: str, *, expected: bool) -> dict[str, Any]:
 
 def _cleaned(data: Mapping[str, Any], cells: Mapping[Key, CellRecord]) -> tuple[dict[str, Any], dict[str, Any]]:
     """An executed notebook as it was before, and the parameters it was given. The cell that papermill put in for them
-    stays in its place: papermill writes it anew."""
+    stays in its place: papermill writes it anew.
+
+    Raises
+    ------
+    NotKeptError
+        If a parameter or cell that is needed lacks a secret.
+    """
     new = copy.deepcopy(dict(data))
     params = (new.get("metadata", {}).pop("papermill", None) or {}).get("parameters") or {}
+    for name, value in params.items():
+        if REDACTED in str(value):
+            raise NotKeptError(
+                f"the value of the parameter {name!r} was not kept: it looks like a secret; let the notebook take it"
+                " from the environment (nbops.param(secret=True)), and run it again"
+            )
+    sources = {record.source for record in cells.values()}
     failed = {number for (number, _), record in cells.items() if record.status is not CellStatus.OK}
     kept = []
     for cell in new["cells"]:
@@ -194,6 +223,9 @@ def _cleaned(data: Mapping[str, Any], cells: Mapping[Key, CellRecord]) -> tuple[
         if "papermill-error-cell-tag" in tags:  # papermill's own word on where it failed
             continue
         if cell["cell_type"] == "code":
+            text = "".join(cell["source"])
+            if REDACTED in text and "injected-parameters" not in tags and digest(text) not in sources:
+                _check_whole(text, f"cell [{cell.get('execution_count') or ' '}]")
             ended = cell.get("execution_count") in failed and _EXPECTED not in tags
             cell["outputs"], cell["execution_count"] = [], None
             if ended:  # the run came no further

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nbops.core.canonical import digest, dump_encoded
 from nbops.core.errors import NbopsError
-from nbops.core.redaction import redact_text
 from nbops.core.runs import CellRecord, Run, RunKind, RunStatus
 from nbops.notebook import embedded, files
+from nbops.notebook.code_secrets import redact_code
 from nbops.store import deleted_runs, records, runs
 from nbops.verification.walk import files_below
 from nbops.workspace import Workspace, relative
@@ -59,7 +59,7 @@ def rebuild(workspace: Workspace, folder: Path | None = None) -> Rebuilt:
                     lost.append(f"{where}: the store has another record of this execution")
                 continue
             same = digest(item.source) == record.source
-            _restore(workspace, path, record, text=redact_text(item.source) if same else None)
+            _restore(workspace, path, record, text=redact_code(item.source) if same else None)
             restored += 1
             if not same:
                 lost.append(f"{where}: restored without its text, which the notebook has another of now")
