@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nbops.core.errors import ExecutionError, NotebookError, ParameterError
+from nbops.core.errors import ExecutionError, NotebookError, ParameterError, UsageError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.pipeline.execute import run_notebook
 from nbops.store import records, runs
@@ -297,3 +297,16 @@ def test_the_executed_notebook_can_be_read_while_it_runs_and_ctrl_c_stops_a_fork
     assert (run.status, run.detail["kernel"]) == (RunStatus.STOPPED, "forked")
     cells = executed(project, run)["cells"]
     assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed"]
+
+
+def test_the_notebook_itself_is_never_the_output_whatever_it_is_called(project):
+    notebook = project.notebook("w.ipynb", "1 + 1")
+    link = project.root / "link.ipynb"
+    link.symlink_to(notebook)
+    before = notebook.read_bytes()
+    for output in (notebook, project.root / "deep" / ".." / "w.ipynb", link):
+        (project.root / "deep").mkdir(exist_ok=True)
+        with pytest.raises(UsageError, match=r"is the notebook itself, which is never written; name another file"):
+            run_notebook(project.ws(), notebook, output)
+    assert notebook.read_bytes() == before
+    assert runs.listed(project.ws().store) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbops.checkpoints.leftovers import checkpoint_folder
-from nbops.core.errors import ExecutionError, NbopsError
+from nbops.core.errors import ExecutionError, NbopsError, UsageError
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunStatus
 from nbops.notebook import files, parameters
@@ -80,7 +80,7 @@ def run_notebook(
 
     Raises
     ------
-    NotebookError, ParameterError
+    NotebookError, ParameterError, UsageError
         Before anything is executed or recorded.
     TakenError
         If there is a run of that id; nothing is executed.
@@ -91,6 +91,7 @@ def run_notebook(
         After the kernel was stopped and the run closed as STOPPED.
     """
     given = checked_params(notebook, params or {})
+    check_output(notebook, output)
     run = open_step(ws, notebook, name=name, parent=parent, params=given, tags=tags, detail=detail, run_id=as_run)
     if output is None:
         output = ws.home / "runs" / run.id / notebook.name
@@ -203,6 +204,19 @@ def checked_params(notebook: Path, params: Mapping[str, Any]) -> dict[str, Any]:
     given = parameters.coerce(known, params, where)
     parameters.find_secrets(known, where)
     return given
+
+
+def check_output(notebook: Path, output: Path | None) -> None:
+    """Refuse to write what is executed over the notebook itself, whatever either path is called.
+
+    Raises
+    ------
+    UsageError
+    """
+    if output is not None and output.exists() and output.samefile(notebook):
+        raise UsageError(
+            f"the output {str(output)!r} is the notebook itself, which is never written; name another file, or none"
+        )
 
 
 def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str | None) -> None:
