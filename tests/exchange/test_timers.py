@@ -25,7 +25,9 @@ def ws(tmp_path: Path) -> Workspace:
 
 
 def test_the_line_for_cron_ticks(ws: Workspace) -> None:
+    (ws.root / "n.ipynb").write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}')
     schedules.add(ws, "s", ScheduleSettings(every="1h", pipeline="p"))
+    (ws.root / "n.ipynb").unlink()
     schedules.run_now(ws, "s")
     comment, line = timers.crontab(ws, {"NBOPS_IDENTITY": "the night"}).splitlines()
     assert comment.startswith("#")

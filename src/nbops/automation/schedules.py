@@ -23,7 +23,8 @@ from nbops.core.errors import NbopsError, RefusedError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.redaction import redact_text, secret_name
 from nbops.pipeline.execute import checked_params
-from nbops.pipeline.graph import chosen
+from nbops.pipeline.graph import chosen, notebooks
+from nbops.pipeline.plan import checked_given
 from nbops.settings import ScheduleSettings
 from nbops.store import automation, deployments, schedules
 from nbops.store.database import Transaction
@@ -123,6 +124,9 @@ def make(ws: Workspace, name: str, wish: ScheduleSettings, *, origin: str = "com
     )
     if schedule.notebook is not None:
         checked_params(ws.root / schedule.notebook, schedule.params)
+    else:
+        target, pipeline = chosen(ws.settings, schedule.pipeline)
+        checked_given(notebooks(pipeline, ws.root), target, pipeline, schedule.params)
     if wish.pin:
         pinned = {file: ws.artifacts.put_file(ws.root / file) for file in notebooks_of(ws, schedule)}
         schedule = dataclasses.replace(schedule, pinned=pinned)

@@ -78,36 +78,17 @@ def plan(
     for asked, there in ((from_step, found.order), (only, pipeline.steps)):
         if asked is not None and asked not in there:
             raise UnknownNameError("step", asked, there, hint=f"of the pipeline {name!r}")
-    known = {step: parameters.of_notebook(files.read(notebook)) for step, notebook in notebooks.items()}
-    everywhere = {p.name for schema in known.values() for p in schema} | _asked(pipeline)
-    for source in (pipeline.params, given):
-        for key in source:
-            if key not in everywhere:
-                raise ParameterError(
-                    f"no step of the pipeline {name!r} has a parameter {key!r}{suggestion(key, everywhere)}"
-                )
     steps: dict[str, Planned] = {}
-    for step in pipeline.steps:
+    for step, (schema, checked) in checked_given(notebooks, name, pipeline, given).items():
         spec = pipeline.steps[step]
-        mine = {p.name for p in known[step]}
-        wanted = {k: v for k, v in pipeline.params.items() if k in mine} | dict(spec.params)
-        wanted |= {k: v for k, v in given.items() if k in mine}
         where = f"the notebook {str(notebooks[step])!r}"
-        for key in spec.foreach:
-            if key not in mine:
-                raise ParameterError(
-                    f"{FILE}: step {step!r}: foreach: {where} has no parameter {key!r}{suggestion(key, mine)}"
-                )
-            wanted.pop(key, None)
-        rest = [p for p in known[step] if p.name not in spec.foreach]
-        checked = parameters.coerce(rest, wanted, where)
         if only in (None, step):
-            parameters.find_secrets(rest, where)
+            parameters.find_secrets(schema, where)
         steps[step] = Planned(
             spec=spec,
             notebook=notebooks[step],
             params=checked,
-            everywhere={**pipeline.params, **given, **parameters.values(rest, checked, where)},
+            everywhere={**pipeline.params, **given, **parameters.values(schema, checked, where)},
             left=from_step is not None and step in found.before and _before(found, step, from_step),
             first=step == from_step,
         )
@@ -119,6 +100,41 @@ def plan(
         on_failure=steps[pipeline.on_failure] if pipeline.on_failure else None,
         on_failure_name=pipeline.on_failure or "",
     )
+
+
+def checked_given(
+    notebooks: Mapping[str, Path], name: str, pipeline: Pipeline, given: Mapping[str, Any]
+) -> dict[str, tuple[list[parameters.Parameter], dict[str, Any]]]:
+    """Of every step, the parameters that aren't its `foreach`'s and the values they get when the pipeline is `given`
+    these. Nothing else of the pipeline is looked at: whoever asks may be on another machine than will run it.
+
+    Raises
+    ------
+    ParameterError
+        For a parameter that no step has, one that must be given and isn't, a value that its notebook doesn't take.
+    """
+    known = {step: parameters.of_notebook(files.read(notebook)) for step, notebook in notebooks.items()}
+    everywhere = {p.name for schema in known.values() for p in schema} | _asked(pipeline)
+    for key in (*pipeline.params, *given):
+        if key not in everywhere:
+            raise ParameterError(
+                f"no step of the pipeline {name!r} has a parameter {key!r}{suggestion(key, everywhere)}"
+            )
+    found = {}
+    for step, spec in pipeline.steps.items():
+        mine = {p.name for p in known[step]}
+        wanted = {k: v for k, v in pipeline.params.items() if k in mine} | dict(spec.params)
+        wanted |= {k: v for k, v in given.items() if k in mine}
+        where = f"the notebook {str(notebooks[step])!r}"
+        for key in spec.foreach:
+            if key not in mine:
+                raise ParameterError(
+                    f"{FILE}: step {step!r}: foreach: {where} has no parameter {key!r}{suggestion(key, mine)}"
+                )
+            wanted.pop(key, None)
+        rest = [p for p in known[step] if p.name not in spec.foreach]
+        found[step] = (rest, parameters.coerce(rest, wanted, where))
+    return found
 
 
 def unfolded(ws: Workspace, step: str, planned: Planned, handovers: Mapping[str, Any]) -> list[Instance]:
