@@ -29,7 +29,7 @@ def test_values_ranges_and_every_combination() -> None:
     found = dimensions(
         lr="0.01, 0.1,1e0", depth="2..4", loss="a", columns="['x', 'y'],['z']", name='"a,b",c', day="2011-01-01"
     )
-    assert [each.countable for each in found] == [
+    assert [tuple(each.countable) for each in found] == [
         (0.01, 0.1, 1.0),
         (2, 3, 4),
         ("a",),
@@ -41,6 +41,20 @@ def test_values_ranges_and_every_combination() -> None:
     assert len(points) == 3 * 3 * 2 * 2
     assert points[0] == {"lr": 0.01, "depth": 2, "loss": "a", "columns": ["x", "y"], "name": "a,b", "day": "2011-01-01"}
     assert dimensions(depth="1,2,1")[0].values == (1, 2)
+
+
+def test_a_grid_that_nobody_can_try_is_counted_and_refused_not_built() -> None:
+    for high, said in (
+        ("1000000000", r"3,000,000,000 trials \(lr 3 × depth 1,000,000,000\)"),
+        ("1" + "0" * 30, "trials"),
+    ):
+        found = dimensions(lr="0.01,0.1,1", depth=f"1..{high}", loss="a")
+        with pytest.raises(UsageError, match=said + r".* has 100,000 at most; .*--random N.*--optuna N"):
+            grid(found)
+        assert len(drawn(found, 5, seed=0)) == 5
+    assert len(grid(dimensions(depth="1..100000"))) == 100_000
+    with pytest.raises(UsageError, match="200,000 trials are too many"):
+        drawn(found, 200_000, seed=0)
 
 
 def test_drawn_points_lie_in_the_space_differ_and_come_again() -> None:
