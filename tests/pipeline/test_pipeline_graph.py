@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from nbops.pipeline import graph
 from nbops.pipeline.run import run_pipeline
 from nbops.settings import Pipeline, Settings, Step
 from nbops.store import runs
+from nbops.workspace import open_workspace
 
 
 def pipeline(**steps: dict) -> Pipeline:
@@ -187,3 +191,23 @@ def test_one_value_for_every_face(project):
     assert (taken["month"]["default"], taken["month"]["required"], taken["month"]["steps"]) == ("2011-01", False, ["a"])
     assert (taken["n"]["min"], taken["n"]["help"], taken["n"]["steps"]) == (1, "how many", ["b", "a", "c"])
     assert taken["key"]["secret"] is True
+
+
+def test_executions_of_one_step_make_files_of_their_own(tmp_path):
+    fanned = {"foreach": {"m": ["a", "b"], "n": [1, 2]}}
+    with pytest.raises(
+        SettingsError, match=r"every execution of the step 'a' makes the same file 'x\.csv'.*'x-{m}\.csv'"
+    ):
+        graph.graph(pipeline(a={**fanned, "outputs": ("x.csv",)}))
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "m = ''\nn = 0"}
+    (tmp_path / "a.ipynb").write_text(json.dumps({"nbformat": 4, "cells": [cell], "metadata": {}}))
+    for output, fails in (("out/{m}.csv", True), ("out/{m}-{n}.csv", False), ("handed_on", False)):
+        ws = dataclasses.replace(
+            open_workspace(tmp_path, environ={}),
+            settings=Settings(pipelines={"p": pipeline(a={**fanned, "outputs": (output,)})}),
+        )
+        if fails:
+            with pytest.raises(SettingsError, match=r"a\[a, 1\] and a\[a, 2\] both make the output 'out/a\.csv'"):
+                run_pipeline(ws, dry_run=True)
+        else:
+            assert list(run_pipeline(ws, dry_run=True).detail["steps"])

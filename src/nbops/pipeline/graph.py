@@ -58,8 +58,8 @@ def graph(pipeline: Pipeline, name: str = "") -> Graph:
     Raises
     ------
     SettingsError
-        If it has no steps, a step needs one that isn't there, two make the same output, or the steps go round in a
-        circle (the circle is named).
+        If it has no steps, a step needs one that isn't there, two (or all of a `foreach`) make the same output, or the
+        steps go round in a circle (the circle is named).
     """
     if not pipeline.steps:
         raise SettingsError(f"{FILE}: the pipeline {name!r} has no steps")
@@ -146,6 +146,19 @@ def _check(pipeline: Pipeline, steps: Mapping[str, Step], name: str) -> None:
         for output in spec.outputs:
             if made.setdefault(output, step) != step:
                 raise SettingsError(f"{where}: the steps {made[output]!r} and {step!r} both make the output {output!r}")
+            if spec.foreach and names_a_file(output) and not any("{" + key + "}" in output for key in spec.foreach):
+                path = PurePosixPath(output)
+                other = path.with_name(f"{path.stem}-{{{next(iter(spec.foreach))}}}{path.suffix}")
+                raise SettingsError(
+                    f"{where}: every execution of the step {step!r} makes the same file {output!r}; have the value in"
+                    f" its name: {str(other)!r}"
+                )
+
+
+def names_a_file(output: str) -> bool:
+    """Whether an output is a file's path, as far as its text tells; else it is the name of something handed on, of
+    which those who go over several values make a list."""
+    return "/" in output or PurePosixPath(output).suffix != ""
 
 
 def _makers(steps: Mapping[str, Step]) -> tuple[dict[str, str], list[tuple[str, str]]]:

@@ -148,12 +148,13 @@ def unfolded(ws: Workspace, step: str, planned: Planned, handovers: Mapping[str,
     Raises
     ------
     SettingsError, ParameterError
-        For a source that is no list, or values that the notebook doesn't take.
+        For a source that is no list, values that the notebook doesn't take, two that would make one file.
     """
     spec = planned.spec
     if not spec.foreach:
         return [Instance(step=step, name=step, spec=spec, notebook=planned.notebook, params=planned.params)]
     found: dict[str, Instance] = {}
+    made: dict[str, str] = {}
     choices = [_values(ws, step, key, source, planned, handovers) for key, source in spec.foreach.items()]
     for values in itertools.product(*choices):
         chosen = dict(zip(spec.foreach, values, strict=True))
@@ -164,6 +165,12 @@ def unfolded(ws: Workspace, step: str, planned: Planned, handovers: Mapping[str,
         )
         given = {**planned.params, **{key: chosen[key].value for key in chosen}}
         name = f"{step}[{', '.join(value.label[:LABEL] for value in values)}]"
+        for output in filter(graph.names_a_file, one.outputs):
+            if made.setdefault(output, name) != name:
+                raise SettingsError(
+                    f"{FILE}: {made[output]} and {name} both make the output {output!r}; have {{NAME}} of every value"
+                    " that tells them apart in it"
+                )
         found[name] = Instance(
             step=step, name=name, spec=one, notebook=planned.notebook, params=checked_params(planned.notebook, given)
         )
