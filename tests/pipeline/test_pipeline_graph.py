@@ -211,3 +211,9 @@ def test_executions_of_one_step_make_files_of_their_own(tmp_path):
                 run_pipeline(ws, dry_run=True)
         else:
             assert list(run_pipeline(ws, dry_run=True).detail["steps"])
+
+
+@pytest.mark.parametrize("key", ["timeout_s", "cell_timeout_s"])
+def test_a_time_in_which_no_step_can_be_done_is_refused(key):
+    with pytest.raises(SettingsError, match=f"step 'a': {key} = -1: it is more than 0, or left out"):
+        graph.graph(pipeline(a={key: -1.0}))

@@ -139,11 +139,31 @@ def test_parameters_for_a_notebook_that_takes_none_a_missing_notebook_and_a_brok
     assert not project.ws().store.exists()
 
 
-def test_an_unknown_kernel(project):
-    notebook = project.notebook("a.ipynb", "1", kernel="fortran77")
-    with pytest.raises(ExecutionError, match="No such kernel named fortran77"):
-        run_notebook(project.ws(), notebook)
-    assert only_run(project).status == RunStatus.FAILED
+def test_a_kernel_that_isnt_there_is_told_with_those_that_are_before_anything_is_recorded(project):
+    asked = project.notebook("a.ipynb", "1", kernel="pyton3")
+    known = (
+        r"there is no kernel 'pyton3', which .*a\.ipynb' asks for; did you mean 'python3'\?; use another with --kernel"
+    )
+    with pytest.raises(NotebookError, match=known):
+        run_notebook(project.ws(), asked)
+    with pytest.raises(NotebookError, match=r"there is no kernel 'fortran77'; known: .*python3"):
+        run_notebook(project.ws(), asked, kernel="fortran77")
+    told = json.loads(asked.read_text())
+    asked.write_text(json.dumps({**told, "metadata": {}}))
+    with pytest.raises(
+        NotebookError, match=r"a\.ipynb' names no kernel; say which with --kernel NAME; known: .*python3"
+    ):
+        run_notebook(project.ws(), asked)
+    assert runs.listed(project.ws().store) == []
+
+
+@pytest.mark.parametrize("limit", [0, -3, float("nan")])
+def test_a_time_in_which_nothing_can_be_done_is_refused(project, limit):
+    notebook = project.notebook("a.ipynb", "1")
+    for name in ("timeout_s", "cell_timeout_s"):
+        with pytest.raises(UsageError, match=f"{name} is {limit:g} s: it is more than 0"):
+            run_notebook(project.ws(), notebook, **{name: limit})
+    assert runs.listed(project.ws().store) == []
 
 
 ECHO = """

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbops.checkpoints.leftovers import checkpoint_folder
-from nbops.core.errors import ExecutionError, NbopsError, UsageError
+from nbops.core.errors import ExecutionError, NbopsError, NotebookError, UsageError, suggestion
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunStatus
 from nbops.notebook import files, parameters
@@ -92,6 +92,8 @@ def run_notebook(
     """
     given = checked_params(notebook, params or {})
     check_output(notebook, output)
+    check_timeouts(timeout_s=timeout_s, cell_timeout_s=cell_timeout_s)
+    check_kernel(notebook, kernel)
     run = open_step(ws, notebook, name=name, parent=parent, params=given, tags=tags, detail=detail, run_id=as_run)
     if output is None:
         output = ws.home / "runs" / run.id / notebook.name
@@ -216,6 +218,39 @@ def check_output(notebook: Path, output: Path | None) -> None:
     if output is not None and output.exists() and output.samefile(notebook):
         raise UsageError(
             f"the output {str(output)!r} is the notebook itself, which is never written; name another file, or none"
+        )
+
+
+def check_timeouts(**seconds: float | None) -> None:
+    """Refuse a time in which nothing can be done.
+
+    Raises
+    ------
+    UsageError
+    """
+    for name, limit in seconds.items():
+        if limit is not None and not limit > 0:
+            raise UsageError(f"{name} is {limit:g} s: it is more than 0; leave it out where there is to be no limit")
+
+
+def check_kernel(notebook: Path, kernel: str | None) -> None:
+    """Refuse a notebook whose kernel (or the one that is wished for instead) isn't installed here.
+
+    Raises
+    ------
+    NotebookError
+    """
+    from jupyter_client.kernelspec import KernelSpecManager  # takes a second; whoever executes needs it anyway
+
+    name = kernel or files.read(notebook).kernel
+    known = KernelSpecManager().find_kernel_specs()
+    if name is None:
+        raise NotebookError(f"{str(notebook)!r} names no kernel; say which with --kernel NAME{suggestion('', known)}")
+    if name.lower() not in known:
+        asked = "" if kernel else f" which {str(notebook)!r} asks for"
+        raise NotebookError(
+            f"there is no kernel {name!r}{asked and ',' + asked}{suggestion(name, known)}; use another with --kernel"
+            " NAME, or install it ('jupyter kernelspec list' shows them)"
         )
 
 

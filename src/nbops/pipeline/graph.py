@@ -138,6 +138,9 @@ def _check(pipeline: Pipeline, steps: Mapping[str, Step], name: str) -> None:
     for step, spec in steps.items():
         if spec.retries < 0 or spec.retry_wait_s < 0:
             raise SettingsError(f"{where}: step {step!r}: retries and retry_wait_s can't be negative")
+        for key, limit in (("timeout_s", spec.timeout_s), ("cell_timeout_s", spec.cell_timeout_s)):
+            if limit is not None and not limit > 0:
+                raise SettingsError(f"{where}: step {step!r}: {key} = {limit:g}: it is more than 0, or left out")
         for used in spec.uses:
             if pipeline.limits.get(used, 0) < 1:
                 raise SettingsError(

@@ -11,7 +11,7 @@ from nbops.core.runs import Run
 from nbops.pipeline.attempt import Attempt
 from nbops.pipeline.crew import crew
 from nbops.pipeline.dask_cluster import connected
-from nbops.pipeline.execute import check_output, checked_params
+from nbops.pipeline.execute import check_output, check_timeouts, checked_params
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.workspace import Workspace
 
@@ -48,6 +48,7 @@ def run_on_cluster(
     """
     given = checked_params(notebook, params or {})
     check_output(notebook, output)
+    check_timeouts(timeout_s=how.get("timeout_s"), cell_timeout_s=how.get("cell_timeout_s"))
     attempt = Attempt(
         name=notebook.stem,
         notebook=notebook.absolute(),
