@@ -107,7 +107,9 @@ def test_intervals_count_from_when_the_schedule_was_made() -> None:
         ("0 6 * * * *", "UTC", "five fields"),
         ("H 6 * * *", "UTC", "five fields"),
         ("61 6 * * *", "UTC", "out of range"),
-        ("0 0 30 2 *", "UTC", "ever comes true"),
+        ("0 0 30 2 *", "UTC", "the cron line '0 0 30 2 \\*' never comes true$"),
+        ("@every 5m", "UTC", "'@every 5m' is no cron line;.* for an interval there is --every"),
+        ("@dayly", "UTC", "'@dayly' is no cron line; did you mean '@daily'"),
         ("@sometimes", "UTC", "no cron line"),
         ("0 6 * * *", "Europe/Berln", "did you mean 'Europe/Berlin'"),
         ("0 6 * * *", "../etc/passwd", "no time zone"),
@@ -140,3 +142,8 @@ def test_durations() -> None:
         5400,
         3600,
     ]
+
+
+@pytest.mark.parametrize("written", ["15m", "1h30m", "2d", "45s", "1d1m", "0.5s", "7d"])
+def test_an_interval_is_said_as_it_is_written(written: str) -> None:
+    assert every(written).expression == written

@@ -48,7 +48,7 @@ def test_the_difference_is_shown_and_settled(ws: Workspace) -> None:
     wishes.apply(asked)
     assert changes(asked) == []
     found = {s.name: s for s in schedules.overview(asked)}
-    assert set(found) == {"a", "by-hand"} and found["a"].paused and found["a"].expression == "7200 s"
+    assert set(found) == {"a", "by-hand"} and found["a"].paused and found["a"].expression == "2h"
     (gone,) = schedules.history(asked, "b")
     assert gone.job is not None and gone.job.status is RunStatus.STOPPING
     assert wishes.apply(wished(ws, "")) and [s.name for s in schedules.overview(ws)] == ["by-hand"]

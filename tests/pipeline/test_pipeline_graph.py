@@ -118,7 +118,7 @@ def test_what_is_wrong_is_said_before_anything_is_executed_or_recorded(project, 
 def test_an_unknown_step_to_begin_from(project):
     project.notebook("a.ipynb", "1")
     project.toml(TOML)
-    with pytest.raises(UnknownNameError, match="no step 'b'"):
+    with pytest.raises(UnknownNameError, match=r"no step of the pipeline 'main' called 'b'; known: a$"):
         run_pipeline(project.ws(), from_step="b")
 
 
@@ -217,3 +217,11 @@ def test_executions_of_one_step_make_files_of_their_own(tmp_path):
 def test_a_time_in_which_no_step_can_be_done_is_refused(key):
     with pytest.raises(SettingsError, match=f"step 'a': {key} = -1: it is more than 0, or left out"):
         graph.graph(pipeline(a={key: -1.0}))
+
+
+def test_a_condition_that_is_none_is_said_with_its_step_and_what_can_stand_there():
+    said = r"step 'a': when = .*\"inputs.s.value\['mae'\]\" can't stand in a condition; write inputs.s.value.mae$"
+    with pytest.raises(SettingsError, match=said):
+        graph.graph(pipeline(a={"when": "inputs.s.value['mae'] < 200"}))
+    with pytest.raises(SettingsError, match=r"step 'a': .*can't stand in a condition; there can: params\.NAME"):
+        graph.graph(pipeline(a={"when": "len(params.x) > 1"}))

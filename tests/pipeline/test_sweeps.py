@@ -89,6 +89,7 @@ def test_a_range_without_a_grid_and_a_metric_that_nobody_knows(project) -> None:
         ({"optuna": 3}, "--metric NAME"),
         ({"optuna": 3, "metric": "mine"}, "more of the metric 'mine' better"),
         ({"optuna": 3, "random": 3}, "not both"),
+        ({"random": 3, "timeout_s": 0}, "timeout_s is 0 s: it is more than 0"),
     ):
         with pytest.raises(UsageError, match=says):
             run_sweep(project.ws(), notebook, {"lr": "0.1..0.2"}, **how)
@@ -130,7 +131,9 @@ def test_a_grid_is_gone_on_with_and_its_best_is_named(project):
     assert run_sweep(project.ws(), notebook, given, metric="mae").trials == again.trials
     assert len(runs.children(project.ws().store, again.run.id)) == 6
     # another space is another sweep
-    assert run_sweep(project.ws(), notebook, {"lr": "0.1"}, metric="mae").run.id != again.run.id
+    other = run_sweep(project.ws(), notebook, {"lr": "0.1"}, metric="mae")
+    assert other.run.id != again.run.id
+    assert [trial.run.name for trial in other.trials] == ["train"], "nothing varies that would tell trials apart"
 
 
 def test_the_same_sweep_twice_at_once_is_refused(project):

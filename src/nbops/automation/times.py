@@ -24,6 +24,7 @@ GRACE = timedelta(minutes=5)
 LONGEST_YEARS = 8
 """How far a cron line's next time is looked for: 29 February may be that far."""
 
+_NAMED = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+")
 
@@ -56,13 +57,20 @@ def check_cron(line: str, tz: str) -> None:
         zone = ZoneInfo(tz)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise UsageError(f"there is no time zone {tz!r}{suggestion(tz, available_timezones())}") from error
+    if line.startswith("@") and line.lower() not in _NAMED:
+        hint = "; for an interval there is --every (every in nbops.toml)" if line.lower().startswith("@every") else ""
+        raise UsageError(f"{line!r} is no cron line{suggestion(line.lower(), _NAMED)}{hint}")
     fields = line.split()
     if re.search(r"(?i)\b[hr]\b|[hr]\(", line) or (len(fields) != 5 and not line.startswith("@")):
         raise UsageError(f"{line!r} is no cron line; it has five fields: minute hour day month weekday")
+    from croniter import CroniterBadDateError
+
     try:
         _next_cron(line, zone, datetime.now(UTC))
+    except CroniterBadDateError as error:
+        raise UsageError(f"the cron line {line!r} never comes true") from error
     except ValueError as error:  # croniter's
-        raise UsageError(f"{line!r} is no cron line that ever comes true: {error}") from error
+        raise UsageError(f"{line!r} is no cron line: {error}") from error
 
 
 def next_time(schedule: Schedule, after: datetime) -> datetime:
@@ -137,4 +145,4 @@ def _change(zone: ZoneInfo, before: datetime, after: datetime, offset: timedelta
 
 
 def _every_hour(line: str) -> bool:
-    return line in ("@hourly", "@every_minute") or (line.split()[1:2] != [] and line.split()[1].startswith("*"))
+    return line.lower() == "@hourly" or (line.split()[1:2] != [] and line.split()[1].startswith("*"))

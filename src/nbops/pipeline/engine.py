@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ class NbopsEngine:
             texts = [cell.source if cell.cell_type == "code" else "" for cell in nb.cells]
             execution.checkpoints = Checkpoints(folder, texts, most_mb=wish.checkpoint_mb)
         execution.notebook_start()
+        began = time.monotonic()
         status: RunStatus = RunStatus.FAILED
         error: str | None = None
         try:
@@ -109,6 +111,9 @@ class NbopsEngine:
             raise
         except Exception as problem:
             error = redact_text(f"{type(problem).__name__}: {_sentence(problem)}")
+            ours = step.timeout_s is not None or step.cell_timeout_s is not None
+            if ours and type(problem).__name__ == "CellTimeoutError":  # nbclient's
+                error = f"TimeoutError: {step.too_late(time.monotonic() - began)}"
             raise
         finally:
             execution.notebook_complete()

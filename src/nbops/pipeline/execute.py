@@ -277,7 +277,7 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         step.tell("failed", why=str(dead))
         raise ExecutionError(f"{where} failed: {dead}; the notebook as far as it came is {step.output}") from None
     except CellTimeoutError:
-        late = _too_late(step, time.monotonic() - began)
+        late = step.too_late(time.monotonic() - began)
         step.tell("failed", why=late)
         raise ExecutionError(f"{where} failed: {late}; the notebook as far as it came is {step.output}") from None
     except KeyboardInterrupt:
@@ -292,14 +292,6 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         sentence = redact_text(f"{type(error).__name__}: {error}")
         step.tell("failed", why=sentence)
         raise ExecutionError(f"{where} failed: {sentence}; the executed notebook is {step.output}") from error
-
-
-def _too_late(step: StepContext, seconds: float) -> str:
-    if step.timeout_s is not None and (step.cell_timeout_s is None or seconds >= step.timeout_s):
-        return f"not done after {step.timeout_s:g} s (its timeout_s)"
-    if step.cell_timeout_s is None:
-        return "its kernel said that a cell was done and then sent no end of its outputs (nbclient's own limit)"
-    return f"a cell was not done after {step.cell_timeout_s:g} s (its cell_timeout_s)"
 
 
 def _closed(ws: Workspace, run: Run) -> None:

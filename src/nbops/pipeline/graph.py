@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from nbops.core.errors import NotebookError, SettingsError, UnknownNameError, suggestion
+from nbops.pipeline import conditions
 from nbops.settings import FILE, Pipeline, Settings, Step
 
 
@@ -138,6 +139,11 @@ def _check(pipeline: Pipeline, steps: Mapping[str, Step], name: str) -> None:
     for step, spec in steps.items():
         if spec.retries < 0 or spec.retry_wait_s < 0:
             raise SettingsError(f"{where}: step {step!r}: retries and retry_wait_s can't be negative")
+        if spec.when is not None:
+            try:
+                conditions.names(spec.when)
+            except SettingsError as error:
+                raise SettingsError(f"{where}: step {step!r}: {error}") from None
         for key, limit in (("timeout_s", spec.timeout_s), ("cell_timeout_s", spec.cell_timeout_s)):
             if limit is not None and not limit > 0:
                 raise SettingsError(f"{where}: step {step!r}: {key} = {limit:g}: it is more than 0, or left out")

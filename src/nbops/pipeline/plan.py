@@ -77,7 +77,7 @@ def plan(
     notebooks = graph.notebooks(pipeline, ws.root)
     for asked, there in ((from_step, found.order), (only, pipeline.steps)):
         if asked is not None and asked not in there:
-            raise UnknownNameError("step", asked, there, hint=f"of the pipeline {name!r}")
+            raise UnknownNameError(f"step of the pipeline {name!r} called", asked, there)
     steps: dict[str, Planned] = {}
     for step, (schema, checked) in checked_given(notebooks, name, pipeline, given).items():
         spec = pipeline.steps[step]

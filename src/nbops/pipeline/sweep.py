@@ -206,7 +206,7 @@ class _Going:
         number: int | None = None,
     ) -> str:
         said = ", ".join(f"{each.name}={_short(point[each.name])}" for each in self.dimensions if each.varies)
-        name = f"{self.notebook.stem}[{said}]" + (f" #{number}" if number is not None else "")
+        name = self.notebook.stem + (f"[{said}]" if said else "") + (f" #{number}" if number is not None else "")
         workers.start(
             Attempt(
                 name=name,
