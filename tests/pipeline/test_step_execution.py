@@ -59,6 +59,26 @@ def test_a_step_that_goes_well(project, texts):
     ]
 
 
+def test_every_parameter_of_the_notebook_is_recorded_with_its_value_but_no_secret(project, monkeypatch):
+    monkeypatch.setenv("SHOP_KEY", "tulip moon lamp")
+    monkeypatch.setenv("SHOP_URL", "mars brook fern")
+    notebook = project.notebook(
+        "n.ipynb",
+        "# parameters\nimport os, nbops\nfrom datetime import date\nfrom pathlib import Path\n"
+        "rate = nbops.param(0.1, ge=0)\nloss = nbops.param('mae', choices=['mae', 'mse'])\np: Path = Path('x')\n"
+        "since = date(2011, 1, 2)\nmonths = nbops.param([1])\nfull = False\n"
+        "key = nbops.param(secret=True, env='SHOP_KEY')\ncopy = key\nurl = os.environ['SHOP_URL']",
+        "1",
+    )
+    ws = project.ws()
+    run = run_notebook(ws, notebook, params={"loss": "mse"})
+    found = runs.params(ws.store, run.id)
+    assert "tulip" not in str(found) and "mars" not in str(found)
+    assert {name: value for name, value in found.items() if name not in ("copy", "url", "key")} == {
+        "rate": 0.1, "loss": "mse", "p": "x", "since": "2011-01-02", "months": [1], "full": False,
+    }  # fmt: skip
+
+
 def test_a_failing_cell_is_told_with_its_place_and_traceback_and_nothing_after_it_runs(project):
     notebook = project.notebook(
         "bad.ipynb",

@@ -228,7 +228,7 @@ def _union(kind: Kind, value: Any) -> Any:
 
 def _plain(kind: Kind, value: Any) -> Any:
     if kind.base == "Any":
-        return _lenient(value) if isinstance(value, str) else _carried(value)
+        return _lenient(value) if isinstance(value, str) else carried(value)
     if kind.base in ("list", "dict"):
         return _container(kind, value)
     asked = _WORDS[kind.base]
@@ -299,7 +299,7 @@ def _container(kind: Kind, value: Any) -> Any:
 
 def _element(kind: Kind, part: Kind, item: Any, where: str) -> Any:
     if part is ANY:
-        return _carried(item)
+        return carried(item)
     if isinstance(item, str) and part.base not in ("str", "Any", "date", "datetime", "union"):
         raise Mismatch(f"{kind.text}: {where} is {item!r}")  # ["1"] is no list of integers
     try:
@@ -328,23 +328,29 @@ def _python(text: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\\d" in a text is no invalid escape of ours
-            return _carried(ast.literal_eval(text))
+            return carried(ast.literal_eval(text))
     except (SyntaxError, TypeError, MemoryError, Mismatch):
         raise ValueError(text) from None
 
 
-def _carried(value: Any) -> Any:
-    """A value of any type that papermill can inject."""
+def carried(value: Any) -> Any:
+    """A value of any type that papermill can inject.
+
+    Raises
+    ------
+    Mismatch
+        If it has none.
+    """
     if value is None or type(value) in (str, bool, int, float):
         return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, (list, tuple)):
-        return [_carried(item) for item in value]
+        return [carried(item) for item in value]
     if isinstance(value, (set, frozenset)):
-        return [_carried(item) for item in sorted(value, key=repr)]
+        return [carried(item) for item in sorted(value, key=repr)]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: _carried(item) for key, item in value.items()}
+        return {key: carried(item) for key, item in value.items()}
     if isinstance(value, date):
         return value.isoformat()
     for base in ("bool", "int", "float"):
