@@ -3,8 +3,9 @@
 * a time that the clock skips in spring (02:30 where 02:00 becomes 03:00) is due when it would have been, had the clock
   not been changed yet: once, at 03:30;
 * a time that comes twice in autumn is due the first time only;
-* a line for every hour (its hour field begins with ``*``) is about hours that pass, not about what the clock shows: it
-  goes on evenly through both.
+* a line for every hour (its hour field is ``*``) is about hours that pass, not about what the clock shows: it goes on
+  evenly through both. One for every second hour (``*/2``) names hours that the clock shows, like ``0,2,4,…``. (Vixie's
+  cron takes that for the other kind: it drops 02:00 in spring and runs it twice in autumn.)
 """
 
 from __future__ import annotations
@@ -145,4 +146,4 @@ def _change(zone: ZoneInfo, before: datetime, after: datetime, offset: timedelta
 
 
 def _every_hour(line: str) -> bool:
-    return line.lower() == "@hourly" or (line.split()[1:2] != [] and line.split()[1].startswith("*"))
+    return line.lower() == "@hourly" or line.split()[1:2] in (["*"], ["*/1"])
