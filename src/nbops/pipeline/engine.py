@@ -21,11 +21,11 @@ from typing import Any
 
 from nbops.checkpoints import folder as folders
 from nbops.checkpoints.leftovers import checkpoint_folder
-from nbops.core.errors import ExecutionError, NbopsError, StoreError
+from nbops.core.errors import ExecutionError, NbopsError, ParameterError, StoreError
 from nbops.core.redaction import redact, redact_text
 from nbops.core.runs import Artifact, RunStatus
 from nbops.kernels.parents import SHARED
-from nbops.notebook import files
+from nbops.notebook import files, parameters
 from nbops.pipeline.checkpointing import Checkpoints
 from nbops.pipeline.failures import first_failure
 from nbops.pipeline.handover import INPUTS
@@ -75,6 +75,8 @@ class NbopsEngine:
 
         Raises
         ------
+        ParameterError
+            If papermill was given parameters that the notebook doesn't take; nothing is executed or recorded.
         ExecutionError
             If tracking is required and isn't there. A failing cell raises nothing here: papermill finds it in the
             notebook's outputs.
@@ -84,6 +86,7 @@ class NbopsEngine:
 
         params = nb.metadata.get("papermill", {}).get("parameters") or {}
         if step is None:
+            _check(nb, input_path, params)
             try:
                 step = _unasked(input_path, params, require_tracking)
             except NbopsError as problem:
@@ -138,6 +141,25 @@ class NbopsEngine:
         if execution.sentence:
             log.warning("%s: %s", step.run.notebook, execution.sentence)
         return execution.nb
+
+
+def _check(nb: Any, input_path: Any, params: Mapping[str, Any]) -> None:
+    """What papermill was given, against the parameters cell. Papermill has guessed the types (``-p name 5`` is a number
+    by now) and injected the values; so one is refused that the text it may have been isn't taken for either.
+
+    Raises
+    ------
+    ParameterError
+    """
+    notebook = files.Notebook(path=Path(str(input_path or "notebook.ipynb")), data=nb)
+    where = f"the notebook {str(notebook.path)!r}"
+    known = parameters.of_notebook(notebook)
+    if not params and not any(parameter.required for parameter in known):
+        return
+    try:
+        parameters.coerce(known, params, where)
+    except ParameterError:
+        parameters.coerce(known, {k: v if isinstance(v, (list, dict)) else str(v) for k, v in params.items()}, where)
 
 
 def _as_papermill(nb: Any, kernel_name: str, output_path: str | None, **kwargs: Any) -> Any:
