@@ -23,8 +23,16 @@ TOML = '[pipelines.train.steps.train]\nnotebook = "train.ipynb"\n'
 
 
 def notebook(path: Path, *sources: str) -> None:
+    """A cell beginning with ``# parameters`` gets that tag."""
     cells = [
-        {"cell_type": "code", "id": f"c{i}", "source": s, "metadata": {}, "outputs": [], "execution_count": None}
+        {
+            "cell_type": "code",
+            "id": f"c{i}",
+            "source": s,
+            "metadata": {"tags": ["parameters"]} if s.startswith("# parameters") else {},
+            "outputs": [],
+            "execution_count": None,
+        }
         for i, s in enumerate(sources)
     ]
     spec = {"name": "python3", "language": "python", "display_name": "python3"}
@@ -37,7 +45,7 @@ def opened(folder: Path, location: str = "", toml: str = TOML) -> Workspace:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "nbops.toml").write_text(toml)
     if not (folder / "train.ipynb").exists():
-        notebook(folder / "train.ipynb", "x = 1")
+        notebook(folder / "train.ipynb", "# parameters\nn = 0", "x = 1")
     environ = {"NBOPS_STORE": location} if location else {}
     return open_workspace(folder, clock=FixedClock(NOW), identity="tester", environ=environ)
 

@@ -16,7 +16,7 @@ from scheduled import badly, do_all, later, opened, well, wish
 
 from nbops.automation import schedules
 from nbops.automation.afterwards import afterwards
-from nbops.automation.notify import check_target
+from nbops.automation.notify import check_target, doubts
 from nbops.core.errors import UsageError
 from nbops.workspace import Workspace
 
@@ -164,3 +164,15 @@ def test_a_target_that_fails_is_said(tmp_path: Path, hook: Any) -> None:
 def test_targets_that_are_none(target: str) -> None:
     with pytest.raises(UsageError):
         check_target(target)
+
+
+def test_mail_by_a_server_that_nobody_named_is_said_when_the_schedule_is_made(tmp_path: Path) -> None:
+    ws = opened(tmp_path / "a")
+    made = schedules.add(ws, "s", wish(every="1h", on_failure=("mailto:ops@example.org",)))
+    (doubt,) = doubts(ws, made)
+    assert "mailto:ops@example.org: mail goes by the server smtp://localhost:25" in doubt and "[notify] smtp" in doubt
+    assert doubts(ws, schedules.add(ws, "t", wish(every="1h", on_failure=("https://example.org",)))) == []
+    named = opened(
+        tmp_path / "b", toml='[pipelines.train.steps.train]\nnotebook = "train.ipynb"\n[notify]\nsmtp = "smtp://m:25"'
+    )
+    assert doubts(named, made) == []

@@ -55,6 +55,14 @@ def test_the_hour_that_comes_twice_in_autumn() -> None:
     assert local("*/30 * * * *", almost, 4) == ["25 02:30 +0200", "25 02:00 +0100", "25 02:30 +0100", "25 03:00 +0100"]
 
 
+def test_every_second_hour_is_about_the_hours_that_the_clock_shows() -> None:
+    for hours in ("*/2", ",".join(str(hour) for hour in range(0, 24, 2))):
+        spring = local(f"0 {hours} * * *", datetime(2026, 3, 28, 22, tzinfo=UTC), 4)
+        assert spring == ["29 00:00 +0100", "29 03:00 +0200", "29 04:00 +0200", "29 06:00 +0200"]
+        autumn = local(f"0 {hours} * * *", datetime(2026, 10, 24, 21, tzinfo=UTC), 4)
+        assert autumn == ["25 00:00 +0200", "25 02:00 +0200", "25 04:00 +0100", "25 06:00 +0100"]
+
+
 def test_a_look_between_the_two_times_of_autumn_finds_it_done() -> None:
     between = datetime(2026, 10, 25, 1, 10, tzinfo=UTC)  # 02:10 for the second time
     assert local("30 2 * * *", between, 1) == ["26 02:30 +0100"]
@@ -107,7 +115,9 @@ def test_intervals_count_from_when_the_schedule_was_made() -> None:
         ("0 6 * * * *", "UTC", "five fields"),
         ("H 6 * * *", "UTC", "five fields"),
         ("61 6 * * *", "UTC", "out of range"),
-        ("0 0 30 2 *", "UTC", "ever comes true"),
+        ("0 0 30 2 *", "UTC", "the cron line '0 0 30 2 \\*' never comes true$"),
+        ("@every 5m", "UTC", "'@every 5m' is no cron line;.* for an interval there is --every"),
+        ("@dayly", "UTC", "'@dayly' is no cron line; did you mean '@daily'"),
         ("@sometimes", "UTC", "no cron line"),
         ("0 6 * * *", "Europe/Berln", "did you mean 'Europe/Berlin'"),
         ("0 6 * * *", "../etc/passwd", "no time zone"),
@@ -140,3 +150,8 @@ def test_durations() -> None:
         5400,
         3600,
     ]
+
+
+@pytest.mark.parametrize("written", ["15m", "1h30m", "2d", "45s", "1d1m", "0.5s", "7d"])
+def test_an_interval_is_said_as_it_is_written(written: str) -> None:
+    assert every(written).expression == written

@@ -15,7 +15,7 @@ from scheduled import ws as ws  # a fixture
 
 from nbops import settings
 from nbops.automation import schedules, wishes
-from nbops.core.errors import SettingsError, UsageError
+from nbops.core.errors import ParameterError, SettingsError, UsageError
 from nbops.core.runs import RunStatus
 from nbops.store import schedules as stored
 from nbops.workspace import Workspace
@@ -49,7 +49,7 @@ def test_the_difference_is_shown_and_settled(ws: Workspace) -> None:
     wishes.apply(asked)
     assert changes(asked) == []
     found = {s.name: s for s in schedules.overview(asked)}
-    assert set(found) == {"a", "by-hand"} and found["a"].paused and found["a"].expression == "7200 s"
+    assert set(found) == {"a", "by-hand"} and found["a"].paused and found["a"].expression == "2h"
     (gone,) = schedules.history(asked, "b")
     assert gone.job is not None and gone.job.status is RunStatus.STOPPING
     assert wishes.apply(wished(ws, "")) and [s.name for s in schedules.overview(ws)] == ["by-hand"]
@@ -131,3 +131,17 @@ def test_the_commands(tmp_path: Path) -> None:
     (firing,) = nbops("schedule", "history", "s")
     assert firing["decision"]["trigger"] == "demand" and firing["job"]["id"] == queued["id"]
     assert nbops("plan") == []
+
+
+def test_parameters_that_no_step_of_the_pipeline_takes_are_refused_before_anything_is_kept(tmp_path: Path) -> None:
+    ws = opened(tmp_path)
+    notebook(ws.root / "train.ipynb", "# parameters\nmonth = 1\nrate = 0.1")
+    with pytest.raises(ParameterError, match=r"no step of the pipeline 'train' has a parameter 'months'.*mean 'month'"):
+        schedules.add(ws, "nightly", wish(every="1h", params={"months": 12}))
+    with pytest.raises(ParameterError, match=r"train\.ipynb.*'rate' must be a number, not 'fast'"):
+        schedules.add(ws, "nightly", wish(every="1h", params={"rate": "fast"}))
+    asked = wished(ws, '[schedules.a]\nevery = "1h"\npipeline = "train"\nparams = { months = 12 }\n')
+    for act in (wishes.plan, wishes.apply):
+        with pytest.raises(ParameterError, match="did you mean 'month'"):
+            act(asked)
+    assert schedules.overview(ws) == []

@@ -112,6 +112,8 @@ def test_every_reading_command_speaks_json() -> None:
         (["score", "nothing", "--input", "x.csv", "--output", "o"], 2, "there is no deployment 'nothing'"),
         (["drift", "nothing"], 2, "there is no deployment 'nothing'"),
         (["pipeline", "run"], 2, "pipeline"),
+        (["pipeline", "status"], 2, "no pipeline has run yet; 'nbops pipeline run' runs one"),
+        (["sweep", "x.ipynb", "--minimize", "--maximize"], 2, "--minimize and --maximize contradict each other"),
         (["params", "nothing.ipynb"], 2, "nothing.ipynb"),
         (["run", "x.ipynb", "-p", "novalue"], 2, "write it as -p name=value"),
         (["models", "history", "x", "--at", "soon"], 2, "there is no model 'x'"),

@@ -161,7 +161,7 @@ def test_a_required_parameter_is_asked_for_and_must_be_given_by_a_schedule(tmp_p
     assert dict(zip(_names(text), calls(text, "Param"), strict=True))["month"] == {"type": "string"}
     ws = project(tmp_path, TOML + NIGHTLY)
     notebook(tmp_path, "train.ipynb", "# parameters\nmonth: str")
-    with pytest.raises(ParameterError, match="needs a value for 'month', and the schedule 'nightly' gives none"):
+    with pytest.raises(ParameterError, match=r"schedule 'nightly': .* needs a value for 'month'"):
         told(ws, "train")
 
 
@@ -209,6 +209,7 @@ def test_the_file_is_written_whole_and_never_over_another_one(tmp_path: Path) ->
     assert (refused.returncode, "'dag.py' is there already; --force replaces it" in refused.stderr) == (2, True)
     assert (tmp_path / "dag.py").read_text() == "mine"
     assert call("--out", "dag.py", "--force").returncode == 0
+    assert call("--out", "dags/deep/dag.py").returncode == 0, "the folder is made"
     assert (tmp_path / "dag.py").read_text() == printed.stdout
     assert [p.name for p in tmp_path.glob(".dag*")] == []
     assert f'NBOPS = "{Path(sys.executable).with_name("nbops")}"' in printed.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,10 @@ def ws(tmp_path: Path) -> Workspace:
 
 
 def test_the_line_for_cron_ticks(ws: Workspace) -> None:
-    schedules.add(ws, "s", ScheduleSettings(every="1h", pipeline="p"))
+    (ws.root / "n.ipynb").write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}')
+    told = "http://127.0.0.1:1/nobody"
+    schedules.add(ws, "s", ScheduleSettings(every="1h", pipeline="p", on_failure=(told,)))
+    (ws.root / "n.ipynb").unlink()
     schedules.run_now(ws, "s")
     comment, line = timers.crontab(ws, {"NBOPS_IDENTITY": "the night"}).splitlines()
     assert comment.startswith("#")
@@ -34,7 +38,18 @@ def test_the_line_for_cron_ticks(ws: Workspace) -> None:
     command = line.split(maxsplit=5)[5].replace("\\%", "\0")
     assert "%" not in command
     ran = subprocess.run(["sh", "-c", command.replace("\0", "%")], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == 1, "whoever calls it hears that something failed"
+    failed, untold = [line for line in ran.stdout.splitlines() if "→" not in line]
+    assert failed.startswith("s: failed: NotebookError: ") and "tried again" not in failed
+    assert untold.startswith(f"s: {told} could not be told: URLError")
+    listed = subprocess.run(
+        [sys.executable, "-c", "from nbops.cli.main import main; main()", "schedule", "history", "s"],
+        cwd=ws.root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"{told} could not be told" in listed.stdout
     (firing,) = schedules.history(ws, "s")
     assert firing.job is not None and "n.ipynb" in (firing.job.error or ""), "it was run, and has no such notebook"
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from notebook_sessions import Book, opened
 
+from nbops.cli.lineage import slice_
 from nbops.core.errors import UnknownNameError, UsageError
 from nbops.lineage.slice import Slice, slice_of
 from nbops.notebook import files
@@ -261,3 +263,16 @@ def test_what_cannot_be_sliced_is_said(book: Book) -> None:
     with pytest.raises(UnknownNameError, match="variable of run"):
         slice_of(book.ws, f"{run.id}/dff")
     assert slice_of(book.ws, "df").notes == ("In [1] needs 'z_from_nowhere', which no tracked cell made",)
+
+
+def test_a_file_that_is_there_is_replaced_only_where_that_is_said(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_cells(book, {"a": "unused = 1", "b": "x = 2"}, "a", "b")
+    monkeypatch.chdir(book.path.parent)
+    rides = book.path.with_name("rides.csv")
+    rides.write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match=r"'rides.csv' is there already; --force replaces it"):
+        CliRunner().invoke(slice_, ["x", "-o", "rides.csv"], catch_exceptions=False)
+    assert rides.read_text() == "a,b\n1,2\n"
+    said = CliRunner().invoke(slice_, ["x", "-o", "rides.csv", "--force"], catch_exceptions=False)
+    assert said.exit_code == 0
+    assert files.read(rides).code_cells()

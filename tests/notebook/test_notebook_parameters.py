@@ -127,6 +127,8 @@ GOOD = [
     ("a: list[int] = []", "[1, 2]", [1, 2]),
     ("a: list[float] = []", [1, 2], [1.0, 2.0]),
     ("a: tuple[int, ...] = ()", "[1]", [1]),
+    ("a: tuple[float, str] = (0.5, 'a')", "(1, 'b')", [1.0, "b"]),
+    ("a: list[tuple[int, int]] = []", "[(1, 2), (3, 4)]", [[1, 2], [3, 4]]),
     ("a: dict[str, float] = {}", '{"x": 1}', {"x": 1.0}),
     ("a = {}", "{'x': True}", {"x": True}),
     ("a = None", "None", None),
@@ -189,6 +191,13 @@ BAD = [
     ("a = {}", "[1]", "must be an object"),
     ("a = {}", {1: 2}, "must be an object"),
     ("a: list[int] = []", '["1"]', "element 0 of the list is '1'"),
+    ("a: tuple[int, str] = (1, 'a')", "[1]", "tuple[int, str]: 2 values, it has 1"),
+    ("a: tuple[int, str] = (1, 'a')", "['a', 1]", "element 0 of the list is 'a'"),
+    (
+        "a: list[tuple[int, int]] = []",
+        "[[1, 2, 3]]",
+        "element 0 of the list must be tuple[int, int]: 2 values, it has 3",
+    ),
     ("a: list[int] = []", [1, 2.5], "element 1 of the list must be an integer, it is 2.5"),
     ("a: dict[str, int] = {}", '{"x": "y"}', "'x' of the object"),
     ("a: date = None", "2011-02-30", "must be a date (2011-12-31), not '2011-02-30'"),
@@ -302,6 +311,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "parameters.md"
 
 def test_the_page_shows_a_cell_that_is_read_as_it_says() -> None:
     source = PAGE.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    exec(source, {})  # as the page shows it, with nothing to be imported before
     found = {p.name: p for p in schema(notebook(source))}
     assert [(p.type, p.required) for p in found.values()] == [
         ("str", True), ("float", False), ("int", False), ("Literal['squared_error', 'poisson']", False),

@@ -79,6 +79,21 @@ def test_outputs_are_those_of_plain_papermill(project):
     assert len(records.artifacts(ws.store, run.id, "notebook")) == 1
 
 
+def test_parameters_that_the_notebook_does_not_take_are_refused_before_its_first_cell(project):
+    cells = ("# parameters\nn: int = 1\nname: str = ''\nmonth = 'x'", "print(n, name); open('ran', 'w')")
+    source, out = str(project.notebook("a.ipynb", *cells)), project.root / "out.ipynb"
+    for given, said in (
+        (("-p", "nn", "3"), "has no parameter 'nn'; did you mean 'n'?"),
+        (("-p", "n", "abc"), "parameter 'n' must be an integer, not 'abc'"),
+        (("-p", "n", "0.5"), "parameter 'n' must be an integer, not '0.5'"),
+    ):
+        refused = papermill("--engine", "nbops", "--cwd", str(project.root), source, str(out), *given)
+        assert refused.returncode == 1 and said in refused.stderr
+    assert not (project.root / "ran").exists() and not project.ws().store.exists()
+    done = papermill("--engine", "nbops", "--cwd", str(project.root), source, str(out), "-p", "name", "5")
+    assert (done.returncode, (project.root / "ran").exists()) == (0, True), done.stderr
+
+
 def test_a_store_that_cannot_be_used_costs_the_tracking_not_the_run(project):
     source = str(project.notebook("a.ipynb", "1 + 1"))
     ws = project.ws()

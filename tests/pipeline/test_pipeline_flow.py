@@ -236,3 +236,19 @@ def test_conditions_are_pythons_and_nothing_more() -> None:
         with pytest.raises(SettingsError):
             conditions.names(text)
     assert json.dumps(conditions.names("params.a and inputs.b.rows > metrics.c"))
+
+
+def test_the_step_for_failures_gets_lists_where_it_asks_for_lists(project, texts):
+    project.notebook("n.ipynb", "1")
+    project.notebook(
+        "tell.ipynb", "# parameters\nfailed = []\nerror: list[str] | None = None", "print(failed, len(error))"
+    )
+    steps = ['[pipelines.main]\non_failure = "tell"\nparams = { n = 1 }']
+    steps += [f'[pipelines.main.steps.{name}]\nnotebook = "n.ipynb"\nwhen = "params.n > []"' for name in ("b", "c")]
+    project.toml("\n".join([*steps, '[pipelines.main.steps.tell]\nnotebook = "tell.ipynb"']))
+    with pytest.raises(ExecutionError, match="can't be told"):
+        run_pipeline(project.ws())
+    run = pipeline_run(project)
+    assert statuses(run) == {"b": "FAILED", "c": "FAILED", "tell": "COMPLETED"}
+    (told,) = runs.children(project.ws().store, run.id)
+    assert texts(project.root / told.detail["executed"]) == "['b', 'c'] 2\n"

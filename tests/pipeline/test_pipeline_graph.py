@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from nbops.pipeline import graph
 from nbops.pipeline.run import run_pipeline
 from nbops.settings import Pipeline, Settings, Step
 from nbops.store import runs
+from nbops.workspace import open_workspace
 
 
 def pipeline(**steps: dict) -> Pipeline:
@@ -114,7 +118,7 @@ def test_what_is_wrong_is_said_before_anything_is_executed_or_recorded(project, 
 def test_an_unknown_step_to_begin_from(project):
     project.notebook("a.ipynb", "1")
     project.toml(TOML)
-    with pytest.raises(UnknownNameError, match="no step 'b'"):
+    with pytest.raises(UnknownNameError, match=r"no step of the pipeline 'main' called 'b'; known: a$"):
         run_pipeline(project.ws(), from_step="b")
 
 
@@ -187,3 +191,37 @@ def test_one_value_for_every_face(project):
     assert (taken["month"]["default"], taken["month"]["required"], taken["month"]["steps"]) == ("2011-01", False, ["a"])
     assert (taken["n"]["min"], taken["n"]["help"], taken["n"]["steps"]) == (1, "how many", ["b", "a", "c"])
     assert taken["key"]["secret"] is True
+
+
+def test_executions_of_one_step_make_files_of_their_own(tmp_path):
+    fanned = {"foreach": {"m": ["a", "b"], "n": [1, 2]}}
+    with pytest.raises(
+        SettingsError, match=r"every execution of the step 'a' makes the same file 'x\.csv'.*'x-{m}\.csv'"
+    ):
+        graph.graph(pipeline(a={**fanned, "outputs": ("x.csv",)}))
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "m = ''\nn = 0"}
+    (tmp_path / "a.ipynb").write_text(json.dumps({"nbformat": 4, "cells": [cell], "metadata": {}}))
+    for output, fails in (("out/{m}.csv", True), ("out/{m}-{n}.csv", False), ("handed_on", False)):
+        ws = dataclasses.replace(
+            open_workspace(tmp_path, environ={}),
+            settings=Settings(pipelines={"p": pipeline(a={**fanned, "outputs": (output,)})}),
+        )
+        if fails:
+            with pytest.raises(SettingsError, match=r"a\[a, 1\] and a\[a, 2\] both make the output 'out/a\.csv'"):
+                run_pipeline(ws, dry_run=True)
+        else:
+            assert list(run_pipeline(ws, dry_run=True).detail["steps"])
+
+
+@pytest.mark.parametrize("key", ["timeout_s", "cell_timeout_s"])
+def test_a_time_in_which_no_step_can_be_done_is_refused(key):
+    with pytest.raises(SettingsError, match=f"step 'a': {key} = -1: it is more than 0, or left out"):
+        graph.graph(pipeline(a={key: -1.0}))
+
+
+def test_a_condition_that_is_none_is_said_with_its_step_and_what_can_stand_there():
+    said = r"step 'a': when = .*\"inputs.s.value\['mae'\]\" can't stand in a condition; write inputs.s.value.mae$"
+    with pytest.raises(SettingsError, match=said):
+        graph.graph(pipeline(a={"when": "inputs.s.value['mae'] < 200"}))
+    with pytest.raises(SettingsError, match=r"step 'a': .*can't stand in a condition; there can: params\.NAME"):
+        graph.graph(pipeline(a={"when": "len(params.x) > 1"}))

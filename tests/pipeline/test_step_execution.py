@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nbops.core.errors import ExecutionError, NotebookError, ParameterError
+from nbops.core.errors import ExecutionError, NotebookError, ParameterError, UsageError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.pipeline.execute import run_notebook
 from nbops.store import records, runs
@@ -57,6 +57,26 @@ def test_a_step_that_goes_well(project, texts):
         *(("cell", n, 4) for n in (1, 2, 3, 4)),
         ("completed", 0, 0),
     ]
+
+
+def test_every_parameter_of_the_notebook_is_recorded_with_its_value_but_no_secret(project, monkeypatch):
+    monkeypatch.setenv("SHOP_KEY", "tulip moon lamp")
+    monkeypatch.setenv("SHOP_URL", "mars brook fern")
+    notebook = project.notebook(
+        "n.ipynb",
+        "# parameters\nimport os, nbops\nfrom datetime import date\nfrom pathlib import Path\n"
+        "rate = nbops.param(0.1, ge=0)\nloss = nbops.param('mae', choices=['mae', 'mse'])\np: Path = Path('x')\n"
+        "since = date(2011, 1, 2)\nmonths = nbops.param([1])\nfull = False\n"
+        "key = nbops.param(secret=True, env='SHOP_KEY')\ncopy = key\nurl = os.environ['SHOP_URL']",
+        "1",
+    )
+    ws = project.ws()
+    run = run_notebook(ws, notebook, params={"loss": "mse"})
+    found = runs.params(ws.store, run.id)
+    assert "tulip" not in str(found) and "mars" not in str(found)
+    assert {name: value for name, value in found.items() if name not in ("copy", "url", "key")} == {
+        "rate": 0.1, "loss": "mse", "p": "x", "since": "2011-01-02", "months": [1], "full": False,
+    }  # fmt: skip
 
 
 def test_a_failing_cell_is_told_with_its_place_and_traceback_and_nothing_after_it_runs(project):
@@ -103,8 +123,7 @@ def test_a_step_that_takes_too_long_is_stopped(project):
         run_notebook(project.ws(), notebook, timeout_s=2)
     run = only_run(project)
     assert run.status == RunStatus.FAILED
-    assert run.error is not None
-    assert run.error.startswith("CellTimeoutError")
+    assert run.error == "TimeoutError: not done after 2 s (its timeout_s)"
 
 
 def test_an_early_exit_is_no_failure(project):
@@ -139,11 +158,31 @@ def test_parameters_for_a_notebook_that_takes_none_a_missing_notebook_and_a_brok
     assert not project.ws().store.exists()
 
 
-def test_an_unknown_kernel(project):
-    notebook = project.notebook("a.ipynb", "1", kernel="fortran77")
-    with pytest.raises(ExecutionError, match="No such kernel named fortran77"):
-        run_notebook(project.ws(), notebook)
-    assert only_run(project).status == RunStatus.FAILED
+def test_a_kernel_that_isnt_there_is_told_with_those_that_are_before_anything_is_recorded(project):
+    asked = project.notebook("a.ipynb", "1", kernel="pyton3")
+    known = (
+        r"there is no kernel 'pyton3', which .*a\.ipynb' asks for; did you mean 'python3'\?; use another with --kernel"
+    )
+    with pytest.raises(NotebookError, match=known):
+        run_notebook(project.ws(), asked)
+    with pytest.raises(NotebookError, match=r"there is no kernel 'fortran77'; known: .*python3"):
+        run_notebook(project.ws(), asked, kernel="fortran77")
+    told = json.loads(asked.read_text())
+    asked.write_text(json.dumps({**told, "metadata": {}}))
+    with pytest.raises(
+        NotebookError, match=r"a\.ipynb' names no kernel; say which with --kernel NAME; known: .*python3"
+    ):
+        run_notebook(project.ws(), asked)
+    assert runs.listed(project.ws().store) == []
+
+
+@pytest.mark.parametrize("limit", [0, -3, float("nan")])
+def test_a_time_in_which_nothing_can_be_done_is_refused(project, limit):
+    notebook = project.notebook("a.ipynb", "1")
+    for name in ("timeout_s", "cell_timeout_s"):
+        with pytest.raises(UsageError, match=f"{name} is {limit:g} s: it is more than 0"):
+            run_notebook(project.ws(), notebook, **{name: limit})
+    assert runs.listed(project.ws().store) == []
 
 
 ECHO = """
@@ -297,3 +336,16 @@ def test_the_executed_notebook_can_be_read_while_it_runs_and_ctrl_c_stops_a_fork
     assert (run.status, run.detail["kernel"]) == (RunStatus.STOPPED, "forked")
     cells = executed(project, run)["cells"]
     assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed"]
+
+
+def test_the_notebook_itself_is_never_the_output_whatever_it_is_called(project):
+    notebook = project.notebook("w.ipynb", "1 + 1")
+    link = project.root / "link.ipynb"
+    link.symlink_to(notebook)
+    before = notebook.read_bytes()
+    for output in (notebook, project.root / "deep" / ".." / "w.ipynb", link):
+        (project.root / "deep").mkdir(exist_ok=True)
+        with pytest.raises(UsageError, match=r"is the notebook itself, which is never written; name another file"):
+            run_notebook(project.ws(), notebook, output)
+    assert notebook.read_bytes() == before
+    assert runs.listed(project.ws().store) == []

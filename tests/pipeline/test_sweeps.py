@@ -29,7 +29,7 @@ def test_values_ranges_and_every_combination() -> None:
     found = dimensions(
         lr="0.01, 0.1,1e0", depth="2..4", loss="a", columns="['x', 'y'],['z']", name='"a,b",c', day="2011-01-01"
     )
-    assert [each.countable for each in found] == [
+    assert [tuple(each.countable) for each in found] == [
         (0.01, 0.1, 1.0),
         (2, 3, 4),
         ("a",),
@@ -41,6 +41,20 @@ def test_values_ranges_and_every_combination() -> None:
     assert len(points) == 3 * 3 * 2 * 2
     assert points[0] == {"lr": 0.01, "depth": 2, "loss": "a", "columns": ["x", "y"], "name": "a,b", "day": "2011-01-01"}
     assert dimensions(depth="1,2,1")[0].values == (1, 2)
+
+
+def test_a_grid_that_nobody_can_try_is_counted_and_refused_not_built() -> None:
+    for high, said in (
+        ("1000000000", r"3,000,000,000 trials \(lr 3 × depth 1,000,000,000\)"),
+        ("1" + "0" * 30, "trials"),
+    ):
+        found = dimensions(lr="0.01,0.1,1", depth=f"1..{high}", loss="a")
+        with pytest.raises(UsageError, match=said + r".* has 100,000 at most; .*--random N.*--optuna N"):
+            grid(found)
+        assert len(drawn(found, 5, seed=0)) == 5
+    assert len(grid(dimensions(depth="1..100000"))) == 100_000
+    with pytest.raises(UsageError, match="200,000 trials are too many"):
+        drawn(found, 200_000, seed=0)
 
 
 def test_drawn_points_lie_in_the_space_differ_and_come_again() -> None:
@@ -75,6 +89,7 @@ def test_a_range_without_a_grid_and_a_metric_that_nobody_knows(project) -> None:
         ({"optuna": 3}, "--metric NAME"),
         ({"optuna": 3, "metric": "mine"}, "more of the metric 'mine' better"),
         ({"optuna": 3, "random": 3}, "not both"),
+        ({"random": 3, "timeout_s": 0}, "timeout_s is 0 s: it is more than 0"),
     ):
         with pytest.raises(UsageError, match=says):
             run_sweep(project.ws(), notebook, {"lr": "0.1..0.2"}, **how)
@@ -116,7 +131,9 @@ def test_a_grid_is_gone_on_with_and_its_best_is_named(project):
     assert run_sweep(project.ws(), notebook, given, metric="mae").trials == again.trials
     assert len(runs.children(project.ws().store, again.run.id)) == 6
     # another space is another sweep
-    assert run_sweep(project.ws(), notebook, {"lr": "0.1"}, metric="mae").run.id != again.run.id
+    other = run_sweep(project.ws(), notebook, {"lr": "0.1"}, metric="mae")
+    assert other.run.id != again.run.id
+    assert [trial.run.name for trial in other.trials] == ["train"], "nothing varies that would tell trials apart"
 
 
 def test_the_same_sweep_twice_at_once_is_refused(project):

@@ -70,11 +70,12 @@ def _times(schedule: Schedule, now: datetime) -> tuple[Sequence[Cause], datetime
         if not due:
             return [], next_time(schedule, last)
     late = f", {_ago(now - due[-1])} ago" if now - due[-1] >= GRACE else ""
+    what = f"{'every ' * (schedule.kind == 'every')}{schedule.expression}"
     found = [
         Cause(
             trigger="time",
             name=clock.to_text(moment),
-            why=f"{schedule.expression} was due at {clock.to_text(moment)[:19]}Z{late}",
+            why=f"{what} was due at {clock.to_text(moment)[:19]}Z{late}",
             seen={"due": clock.to_text(moment)},
         )
         for moment in due

@@ -28,6 +28,7 @@ from nbops.core.clock import to_text
 from nbops.core.errors import UsageError
 from nbops.core.redaction import redact_text
 from nbops.core.runs import RunStatus
+from nbops.settings import FILE, NotifySettings
 from nbops.workspace import Workspace
 
 TIMEOUT_S = 20.0
@@ -68,6 +69,22 @@ def notify(ws: Workspace, schedule: Schedule, job: Job) -> list[dict[str, Any]]:
             }
         told.append(outcome)
     return told
+
+
+def untold(job: Job) -> list[str]:
+    """Of every target of a job's that could not be told how it ended, a sentence."""
+    return [f"{t['target']} could not be told: {t['error']}" for t in job.result.get("told", ()) if not t["sent"]]
+
+
+def doubts(ws: Workspace, schedule: Schedule) -> list[str]:
+    """What may be amiss with those whom a schedule names, and only whoever has them can know."""
+    mails = [target for target in (*schedule.on_failure, *schedule.on_success) if target.startswith("mailto:")]
+    if not mails or ws.settings.notify.smtp != NotifySettings().smtp:
+        return []
+    return [
+        f"{mails[0]}: mail goes by the server {NotifySettings().smtp} of the machine that runs the schedule; another is"
+        f' named in {FILE} by [notify] smtp = "smtp://USER@HOST:587"'
+    ]
 
 
 def news(ws: Workspace, schedule: Schedule, job: Job) -> dict[str, Any]:

@@ -19,11 +19,12 @@ from nbops.automation.notify import check_target
 from nbops.automation.times import check_cron, next_time, seconds
 from nbops.core import clock
 from nbops.core.automation import Decision, Job, Schedule
-from nbops.core.errors import NbopsError, RefusedError, UsageError
+from nbops.core.errors import NbopsError, ParameterError, RefusedError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.redaction import REDACTED, redact, redact_text
 from nbops.pipeline.execute import checked_params
-from nbops.pipeline.graph import chosen
+from nbops.pipeline.graph import chosen, notebooks
+from nbops.pipeline.plan import checked_given
 from nbops.settings import ScheduleSettings
 from nbops.store import automation, deployments, schedules
 from nbops.store.database import Transaction
@@ -121,8 +122,14 @@ def make(ws: Workspace, name: str, wish: ScheduleSettings, *, origin: str = "com
         created_at=now,
         created_by=ws.identity,
     )
-    if schedule.notebook is not None:
-        checked_params(ws.root / schedule.notebook, schedule.params)
+    try:
+        if schedule.notebook is not None:
+            checked_params(ws.root / schedule.notebook, schedule.params)
+        else:
+            target, pipeline = chosen(ws.settings, schedule.pipeline)
+            checked_given(notebooks(pipeline, ws.root), target, pipeline, schedule.params)
+    except ParameterError as error:
+        raise ParameterError(f"schedule {name!r}: {error}") from None
     if wish.pin:
         pinned = {file: ws.artifacts.put_file(ws.root / file) for file in notebooks_of(ws, schedule)}
         schedule = dataclasses.replace(schedule, pinned=pinned)

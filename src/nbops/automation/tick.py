@@ -7,6 +7,7 @@ store, its job is claimed in a transaction and held by a lease (:mod:`nbops.auto
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +79,14 @@ def tick(
         afterwards(workspace)
     if failures:
         raise failures[0]
-    return Tick(decisions=(*new, *fired), jobs=tuple(jobs))
+    return Tick(decisions=(*new, *fired), jobs=tuple(_with_what_was_told(workspace, job) for job in jobs))
+
+
+def _with_what_was_told(workspace: Workspace, job: Job) -> Job:
+    """A job as it was carried out, with what came of its notifications, which are sent afterwards."""
+    known = automation.job_of(workspace.store, job.decision)
+    told = known.result.get("told") if known is not None else None
+    return dataclasses.replace(job, result={**job.result, "told": told}) if told else job
 
 
 def decide(

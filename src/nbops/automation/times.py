@@ -3,8 +3,9 @@
 * a time that the clock skips in spring (02:30 where 02:00 becomes 03:00) is due when it would have been, had the clock
   not been changed yet: once, at 03:30;
 * a time that comes twice in autumn is due the first time only;
-* a line for every hour (its hour field begins with ``*``) is about hours that pass, not about what the clock shows: it
-  goes on evenly through both.
+* a line for every hour (its hour field is ``*``) is about hours that pass, not about what the clock shows: it goes on
+  evenly through both. One for every second hour (``*/2``) names hours that the clock shows, like ``0,2,4,…``. (Vixie's
+  cron takes that for the other kind: it drops 02:00 in spring and runs it twice in autumn.)
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ GRACE = timedelta(minutes=5)
 LONGEST_YEARS = 8
 """How far a cron line's next time is looked for: 29 February may be that far."""
 
+_NAMED = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+")
 
@@ -56,13 +58,20 @@ def check_cron(line: str, tz: str) -> None:
         zone = ZoneInfo(tz)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise UsageError(f"there is no time zone {tz!r}{suggestion(tz, available_timezones())}") from error
+    if line.startswith("@") and line.lower() not in _NAMED:
+        hint = "; for an interval there is --every (every in nbops.toml)" if line.lower().startswith("@every") else ""
+        raise UsageError(f"{line!r} is no cron line{suggestion(line.lower(), _NAMED)}{hint}")
     fields = line.split()
     if re.search(r"(?i)\b[hr]\b|[hr]\(", line) or (len(fields) != 5 and not line.startswith("@")):
         raise UsageError(f"{line!r} is no cron line; it has five fields: minute hour day month weekday")
+    from croniter import CroniterBadDateError
+
     try:
         _next_cron(line, zone, datetime.now(UTC))
+    except CroniterBadDateError as error:
+        raise UsageError(f"the cron line {line!r} never comes true") from error
     except ValueError as error:  # croniter's
-        raise UsageError(f"{line!r} is no cron line that ever comes true: {error}") from error
+        raise UsageError(f"{line!r} is no cron line: {error}") from error
 
 
 def next_time(schedule: Schedule, after: datetime) -> datetime:
@@ -137,4 +146,4 @@ def _change(zone: ZoneInfo, before: datetime, after: datetime, offset: timedelta
 
 
 def _every_hour(line: str) -> bool:
-    return line in ("@hourly", "@every_minute") or (line.split()[1:2] != [] and line.split()[1].startswith("*"))
+    return line.lower() == "@hourly" or line.split()[1:2] in (["*"], ["*/1"])

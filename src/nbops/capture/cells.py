@@ -26,7 +26,7 @@ ITEM_LIMIT = 100
 class CellStart:
     """A cell about to run. `source` is its text as the notebook has it; `code` is the text whose names are
     looked at (empty for a script, whose text as a whole says nothing of one block); `name` is that of
-    ``%%track NAME``."""
+    ``%%track NAME``; `parameters`: it is the notebook's parameters cell."""
 
     source: str
     code: str = ""
@@ -34,6 +34,7 @@ class CellStart:
     execution_count: int | None = None
     name: str | None = None
     tags: tuple[str, ...] = ()
+    parameters: bool = False
 
 
 @dataclass(kw_only=True)

@@ -254,11 +254,16 @@ class Session:
             self.run, self._modules_seen = session, modules_seen
         return block or session
 
-    def _literals(self, cell: OpenCell) -> dict[str, Any]:
-        """The literals that the cell's text assigns, as far as the cell came to it."""
+    def _literals(self, cell: OpenCell, error: BaseException | None) -> dict[str, Any]:
+        """The literals that the cell's text assigns, as far as the cell came to it; all that a parameters cell does."""
         if not cell.ran:
             return {}
-        return {
+        taken: dict[str, Any] = {}
+        if cell.start.parameters and error is None:
+            from nbops.notebook.parameters import held  # for this one cell of a notebook, if it has it
+
+            taken = held(cell.start.code, cell.namespace)
+        return taken | {
             name: value
             for name, value in literals(cell.start.code).items()
             if name in cell.namespace and type(cell.namespace[name]) is type(value) and cell.namespace[name] == value
@@ -268,7 +273,7 @@ class Session:
         observed = self._instruments.end(cell.namespace) if cell.observing else Observations()
         status, run_status, said = outcome(error)
         seeds, unseeded = self._randomness.end(cell.start.code, cell.namespace) if cell.observing else ({}, [])
-        given = {**seeds, **self._literals(cell), **observed.params, **cell.params}
+        given = {**seeds, **self._literals(cell, error), **observed.params, **cell.params}
         secrets = literal_secrets(cell.start.code)
         series, last = series_and_last(cell.metrics)
         outputs = written(cell, self.workspace.settings.capture.budget_s, self._known)

@@ -116,6 +116,7 @@ def _written(text: str, notes: list[str], out: Path | None, force: bool, value: 
         show(value, text.rstrip, value is not None)
     if out is None:
         return
+    out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.with_name(f".{out.name}.nbops")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -69,8 +69,9 @@ def leakage(asked: str, as_json: bool) -> None:
 @click.command("slice")
 @click.argument("asked", metavar="X")
 @click.option("-o", "output", type=click.Path(path_type=Path), help="By default beside the notebook it is of.")
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
 @json_option
-def slice_(asked: str, output: Path | None, as_json: bool) -> None:
+def slice_(asked: str, output: Path | None, force: bool, as_json: bool) -> None:
     """The smallest notebook that computes X: a variable, model or data digest, or RUN/VARIABLE."""
     from nbops.lineage.slice import slice_of
     from nbops.notebook.files import write
@@ -78,8 +79,12 @@ def slice_(asked: str, output: Path | None, as_json: bool) -> None:
     made = slice_of(workspace(), asked)
     folder = Path(made.folder or Path.cwd()).absolute()
     target = output or folder / f"{Path(made.source or 'notebook').stem}-{made.name}.ipynb"
-    if made.source and target.absolute() == folder / Path(made.source).name:
+    source = folder / Path(made.source).name if made.source else None
+    there = target.exists()
+    if source is not None and (target.absolute() == source or (there and source.exists() and target.samefile(source))):
         raise UsageError(f"{target} is the notebook that is sliced; give another file with -o")
+    if there and not force:
+        raise UsageError(f"{str(target)!r} is there already; --force replaces it")
     write(target, made.notebook)
 
     def text() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from nbops.cli.program import Listing, json_option, parse_object, parse_params, show, table, workspace
-from nbops.core.errors import UnknownNameError
+from nbops.core.errors import UsageError
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.workspace import Workspace
 
@@ -144,7 +144,7 @@ def status(run_id: str | None, as_json: bool) -> None:
     if run_id is None:
         newest = runs.listed(ws.store, kinds=[RunKind.PIPELINE], limit=1)
         if not newest:
-            raise UnknownNameError("pipeline run", "newest", hint="'nbops pipeline run' makes one")
+            raise UsageError("no pipeline has run yet; 'nbops pipeline run' runs one")
         found = newest[0]
     else:
         found = runs.get(ws.store, run_id)

@@ -40,9 +40,13 @@ def schedule() -> None:
 def add(name: str, params: tuple[str, ...], replace: bool, as_json: bool, **wish: Any) -> None:
     """Make a schedule. A worker (or 'nbops tick') runs it."""
     from nbops.automation import schedules
+    from nbops.automation.notify import doubts
     from nbops.settings import ScheduleSettings
 
-    made = schedules.add(workspace(), name, ScheduleSettings(params=parse_params(params), **wish), replace=replace)
+    ws = workspace()
+    made = schedules.add(ws, name, ScheduleSettings(params=parse_params(params), **wish), replace=replace)
+    for doubt in doubts(ws, made):
+        click.echo(doubt, err=True)
     show(made, lambda: f"{name}: {made.target}, {made.kind} {made.expression}; next {_moment(made.next_at)}", as_json)
 
 
@@ -127,14 +131,17 @@ def remove(name: str) -> None:
 def history(name: str, limit: int, as_json: bool) -> None:
     """The times it was due, and what came of them."""
     from nbops.automation import schedules
+    from nbops.automation.notify import untold
 
     found = schedules.history(workspace(), name, limit)
     rows = []
     for f in found:
         status = f.job.status.lower() if f.job else "skipped"
         run = str(f.job.result.get("run", ""))[:6] if f.job else ""
-        error = f.job.error.splitlines()[0] if f.job and f.job.error else ""
-        rows.append([_moment(f.decision.at), f.decision.why, status, f.job.attempt if f.job else 0, run, error])
+        said = [f.job.error.splitlines()[0]] if f.job and f.job.error else []
+        said += untold(f.job) if f.job else []
+        about = "; ".join(said)
+        rows.append([_moment(f.decision.at), f.decision.why, status, f.job.attempt if f.job else 0, run, about])
     show(found, lambda: table(rows, ["when", "why", "status", "attempt", "run", ""], "it was never due"), as_json)
 
 

@@ -24,7 +24,8 @@ from nbops.core.runs import RunStatus
 @click.option("--random", type=click.IntRange(min=1), metavar="N", help="Draw N points instead of trying every one.")
 @click.option("--optuna", type=click.IntRange(min=1), metavar="N", help="Have Optuna choose N points.")
 @click.option("--metric", help="What the trials are compared by.")
-@click.option("--minimize/--maximize", "minimize", default=None, help="Which way is better, where that isn't known.")
+@click.option("--minimize", is_flag=True, help="Less of the metric is better, where that isn't known.")
+@click.option("--maximize", is_flag=True, help="More of it is better.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), default=1, show_default=True, help="How many run at once.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn.")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds that a trial may take.")
@@ -36,7 +37,8 @@ def sweep(
     random: int | None,
     optuna: int | None,
     metric: str | None,
-    minimize: bool | None,
+    minimize: bool,
+    maximize: bool,
     jobs: int,
     seed: int,
     timeout_s: float | None,
@@ -48,6 +50,8 @@ def sweep(
     from nbops.pipeline.sweep import run_sweep
     from nbops.render.sweep import parallel_coordinates, sweep_table
 
+    if minimize and maximize:
+        raise click.UsageError("--minimize and --maximize contradict each other; give one of them")
     done = run_sweep(
         workspace(),
         notebook,
@@ -55,7 +59,7 @@ def sweep(
         random=random,
         optuna=optuna,
         metric=metric,
-        maximize=None if minimize is None else not minimize,
+        maximize=maximize if minimize or maximize else None,
         jobs=jobs,
         seed=seed,
         timeout_s=timeout_s,

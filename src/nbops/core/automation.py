@@ -105,7 +105,7 @@ class Schedule:
         """What stands behind its kind: the cron line and time zone, the interval, the glob, the deployment."""
         if self.cron is not None:
             return f"{self.cron} ({self.tz})"
-        return f"{self.every_s:g} s" if self.every_s is not None else str(self._written(self.kind))
+        return _duration(self.every_s) if self.every_s is not None else str(self._written(self.kind))
 
     @property
     def target(self) -> str:
@@ -120,3 +120,12 @@ class Schedule:
             "drift": self.on_drift,
             "degradation": self.on_degradation,
         }[kind]
+
+
+def _duration(seconds: float) -> str:
+    """As it may be written: 900 is ``15m``, 5400 ``1h30m``."""
+    whole = ""
+    for unit, sign in ((86400, "d"), (3600, "h"), (60, "m")):
+        number, seconds = divmod(seconds, unit)
+        whole += f"{number:g}{sign}" if number else ""
+    return whole + (f"{seconds:g}s" if seconds or not whole else "")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbops.lineage.ledger import Ledger
 
 TAG = "nbops-track"
+PARAMETERS = "parameters"  # the tag of the cell that papermill injects after
 PATIENCE_S = 2.0
 """How long a person's cell waits for a locked store, before and after it runs; a papermill step waits longer."""
 
@@ -127,9 +128,8 @@ class CellHooks:
 
     def _wanted(self, info: Any) -> bool:
         """Is a cell without ``%%track`` to be tracked?"""
-        tags = (getattr(info, "cell_meta", None) or {}).get("tags") or ()
         ours = all(not line.strip() or line.lstrip().startswith("%nbops") for line in info.raw_cell.splitlines())
-        return TAG in tags or (self.auto and not ours)
+        return TAG in _tags(info) or (self.auto and not ours)
 
     def _start(self, info: Any, line: TrackLine) -> CellStart:
         from nbops.capture.cells import CellStart
@@ -141,6 +141,7 @@ class CellHooks:
             execution_count=self.shell.execution_count - 1,  # it has been raised for this cell already
             name=line.name,
             tags=line.tags,
+            parameters=PARAMETERS in _tags(info),
         )
 
     def _end(self, info: Any, result: Any) -> None:
@@ -192,6 +193,11 @@ class CellHooks:
 
 def _same(one: Any, other: Any) -> bool:
     return one is other or (one.raw_cell == other.raw_cell and one.cell_id == other.cell_id)
+
+
+def _tags(info: Any) -> Any:
+    """The cell's tags in the notebook, as far as its front end sends them."""
+    return (getattr(info, "cell_meta", None) or {}).get("tags") or ()
 
 
 def _error(result: Any) -> BaseException | None:

@@ -49,7 +49,8 @@ _WORDS = {
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """A type. `base` is int, float, bool, str, list, dict, date, datetime, None, union or Any; `text` is how the
-    cell writes it; `parts` are the element type of a list, the value type of a dict, the members of a union.
+    cell writes it; `parts` are the element type of a list, the value type of a dict, the members of a union; where
+    `fixed`, a list has exactly these elements (``tuple[int, str]``).
     """
 
     base: str
@@ -58,6 +59,7 @@ class Kind:
     choices: tuple[Any, ...] = ()
     bounds: tuple[tuple[str, Any], ...] = field(default=())  # ("ge", 0)
     help: str = ""
+    fixed: bool = False
 
     @property
     def bounds_text(self) -> str:
@@ -137,6 +139,8 @@ def _subscripted(name: str, arguments: list[ast.expr], text: str) -> Kind:
     if name == "Union":
         return _either(arguments, text)
     base = _base(name)
+    if name in ("tuple", "Tuple") and not _same(arguments):
+        return Kind(base=base, text=text, parts=tuple(declared(one) for one in arguments), fixed=True)
     if base == "list":
         return Kind(base=base, text=text, parts=(declared(arguments[0]),) if _same(arguments) else ())
     if base == "dict":
@@ -224,7 +228,7 @@ def _union(kind: Kind, value: Any) -> Any:
 
 def _plain(kind: Kind, value: Any) -> Any:
     if kind.base == "Any":
-        return _lenient(value) if isinstance(value, str) else _carried(value)
+        return _lenient(value) if isinstance(value, str) else carried(value)
     if kind.base in ("list", "dict"):
         return _container(kind, value)
     asked = _WORDS[kind.base]
@@ -280,19 +284,26 @@ def _container(kind: Kind, value: Any) -> Any:
         value = _lenient(value)
     if kind.base == "list" and isinstance(value, (list, tuple, set, frozenset)):
         items = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else list(value)
-        return [_element(kind, item, f"element {i} of the list") for i, item in enumerate(items)]
+        if kind.fixed and len(items) != len(kind.parts):
+            raise Mismatch(f"{kind.text}: {len(kind.parts)} values, it has {len(items)}")
+        parts = kind.parts if kind.fixed else kind.parts * len(items) or (ANY,) * len(items)
+        return [
+            _element(kind, part, item, f"element {i} of the list")
+            for i, (part, item) in enumerate(zip(parts, items, strict=True))
+        ]
     if kind.base == "dict" and isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: _element(kind, item, f"{key!r} of the object") for key, item in value.items()}
+        part = kind.parts[0] if kind.parts else ANY
+        return {key: _element(kind, part, item, f"{key!r} of the object") for key, item in value.items()}
     raise Mismatch(wanted)
 
 
-def _element(kind: Kind, item: Any, where: str) -> Any:
-    if not kind.parts:
-        return _carried(item)
-    if isinstance(item, str) and kind.parts[0].base not in ("str", "Any", "date", "datetime", "union"):
+def _element(kind: Kind, part: Kind, item: Any, where: str) -> Any:
+    if part is ANY:
+        return carried(item)
+    if isinstance(item, str) and part.base not in ("str", "Any", "date", "datetime", "union"):
         raise Mismatch(f"{kind.text}: {where} is {item!r}")  # ["1"] is no list of integers
     try:
-        return convert(kind.parts[0], item)
+        return convert(part, item)
     except Mismatch as mismatch:
         raise Mismatch(f"{kind.text}: {where} must be {mismatch.asked}, it is {item!r}") from None
 
@@ -317,23 +328,29 @@ def _python(text: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\\d" in a text is no invalid escape of ours
-            return _carried(ast.literal_eval(text))
+            return carried(ast.literal_eval(text))
     except (SyntaxError, TypeError, MemoryError, Mismatch):
         raise ValueError(text) from None
 
 
-def _carried(value: Any) -> Any:
-    """A value of any type that papermill can inject."""
+def carried(value: Any) -> Any:
+    """A value of any type that papermill can inject.
+
+    Raises
+    ------
+    Mismatch
+        If it has none.
+    """
     if value is None or type(value) in (str, bool, int, float):
         return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, (list, tuple)):
-        return [_carried(item) for item in value]
+        return [carried(item) for item in value]
     if isinstance(value, (set, frozenset)):
-        return [_carried(item) for item in sorted(value, key=repr)]
+        return [carried(item) for item in sorted(value, key=repr)]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: _carried(item) for key, item in value.items()}
+        return {key: carried(item) for key, item in value.items()}
     if isinstance(value, date):
         return value.isoformat()
     for base in ("bool", "int", "float"):

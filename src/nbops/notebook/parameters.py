@@ -17,13 +17,14 @@ from typing import Any
 
 from nbops.core.errors import ParameterError, suggestion
 from nbops.notebook.files import Notebook
-from nbops.notebook.kinds import ANY, Kind, Mismatch, convert, declared, inferred
+from nbops.notebook.kinds import ANY, Kind, Mismatch, carried, convert, declared, inferred
 from nbops.notebook.param_call import Secret, call_of
 from nbops.notebook.syntax import parsed
 from nbops.notebook.values import NotLiteralError, assignments, literal
 
 TAG = "parameters"
 INJECTED = "injected-parameters"
+_SECRETIVE = re.compile(r"\b(environ|getenv|getpass|keyring|secrets?)\b")
 _TYPE_COMMENT = re.compile(r"^type:\s*(?P<type>[^\s]+)\s*(?P<help>.*)$")
 
 
@@ -158,6 +159,24 @@ def values(parameters: Sequence[Parameter], given: Mapping[str, Any], where: str
     that only execution can tell (``date.today()``) is left out."""
     chosen = coerce(parameters, given, where)
     return {p.name: chosen.get(p.name, p.default) for p in parameters if p.name in chosen or p.known}
+
+
+def held(source: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """What the names of a parameters cell hold once it has run, defaults that only execution can tell included. Left
+    out are secrets, what is taken from where secrets are, and what no parameter can be."""
+    tree = parsed(source)
+    found: dict[str, Any] = {}
+    secret: set[str] = set()
+    for name, value, _ in assignments(tree) if tree is not None else ():
+        try:
+            call = call_of(value)
+            if (call is not None and call.secret is not None) or (value and _SECRETIVE.search(ast.unparse(value))):
+                secret.add(name)
+            elif name in namespace:
+                found[name] = carried(namespace[name])
+        except (ParameterError, Mismatch):
+            continue
+    return {name: value for name, value in found.items() if name not in secret}
 
 
 def find_secrets(parameters: Sequence[Parameter], where: str = "the notebook") -> None:

@@ -74,7 +74,19 @@ def _known(node: ast.AST, text: str) -> None:
     signs = (ast.boolop, ast.cmpop, ast.expr_context, ast.Not, ast.USub, *_COMPUTE)
     if not isinstance(node, (*allowed, *signs, ast.Attribute, ast.Name)):
         said = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__
-        raise SettingsError(f"when = {text!r}: {said!r} can't stand in a condition")
+        raise SettingsError(f"when = {text!r}: {said!r} can't stand in a condition{_instead(node)}")
+
+
+def _instead(node: ast.AST) -> str:
+    """What to write, as far as one can guess."""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        key = node.slice.value
+        if isinstance(key, str) and key.isidentifier():
+            return f"; write {ast.unparse(node.value)}.{key}"
+    return (
+        "; there can: params.NAME, metrics.NAME, inputs.NAME with .rows, .size or .value, numbers, texts, lists,"
+        " comparisons, and, or, not, arithmetic"
+    )
 
 
 def _value(node: ast.expr, look: Look, text: str) -> Any:

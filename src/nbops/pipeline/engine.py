@@ -14,17 +14,18 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nbops.checkpoints import folder as folders
 from nbops.checkpoints.leftovers import checkpoint_folder
-from nbops.core.errors import ExecutionError, NbopsError, StoreError
+from nbops.core.errors import ExecutionError, NbopsError, ParameterError, StoreError
 from nbops.core.redaction import redact, redact_text
 from nbops.core.runs import Artifact, RunStatus
 from nbops.kernels.parents import SHARED
-from nbops.notebook import files
+from nbops.notebook import files, parameters
 from nbops.notebook.code_secrets import redact_code
 from nbops.pipeline.checkpointing import Checkpoints
 from nbops.pipeline.failures import first_failure
@@ -75,6 +76,8 @@ class NbopsEngine:
 
         Raises
         ------
+        ParameterError
+            If papermill was given parameters that the notebook doesn't take; nothing is executed or recorded.
         ExecutionError
             If tracking is required and isn't there. A failing cell raises nothing here: papermill finds it in the
             notebook's outputs.
@@ -84,6 +87,7 @@ class NbopsEngine:
 
         params = nb.metadata.get("papermill", {}).get("parameters") or {}
         if step is None:
+            _check(nb, input_path, params)
             try:
                 step = _unasked(input_path, params, require_tracking)
             except NbopsError as problem:
@@ -98,6 +102,7 @@ class NbopsEngine:
             texts = [cell.source if cell.cell_type == "code" else "" for cell in nb.cells]
             execution.checkpoints = Checkpoints(folder, texts, most_mb=wish.checkpoint_mb)
         execution.notebook_start()
+        began = time.monotonic()
         status: RunStatus = RunStatus.FAILED
         error: str | None = None
         try:
@@ -110,6 +115,9 @@ class NbopsEngine:
             raise
         except Exception as problem:
             error = redact_text(f"{type(problem).__name__}: {_sentence(problem)}")
+            ours = step.timeout_s is not None or step.cell_timeout_s is not None
+            if ours and type(problem).__name__ == "CellTimeoutError":  # nbclient's
+                error = f"TimeoutError: {step.too_late(time.monotonic() - began)}"
             raise
         finally:
             execution.notebook_complete()
@@ -134,6 +142,25 @@ class NbopsEngine:
         if execution.sentence:
             log.warning("%s: %s", step.run.notebook, execution.sentence)
         return execution.nb
+
+
+def _check(nb: Any, input_path: Any, params: Mapping[str, Any]) -> None:
+    """What papermill was given, against the parameters cell. Papermill has guessed the types (``-p name 5`` is a number
+    by now) and injected the values; so one is refused that the text it may have been isn't taken for either.
+
+    Raises
+    ------
+    ParameterError
+    """
+    notebook = files.Notebook(path=Path(str(input_path or "notebook.ipynb")), data=nb)
+    where = f"the notebook {str(notebook.path)!r}"
+    known = parameters.of_notebook(notebook)
+    if not params and not any(parameter.required for parameter in known):
+        return
+    try:
+        parameters.coerce(known, params, where)
+    except ParameterError:
+        parameters.coerce(known, {k: v if isinstance(v, (list, dict)) else str(v) for k, v in params.items()}, where)
 
 
 def _as_papermill(nb: Any, kernel_name: str, output_path: str | None, **kwargs: Any) -> Any:

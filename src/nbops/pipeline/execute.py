@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbops.checkpoints.leftovers import checkpoint_folder
-from nbops.core.errors import ExecutionError, NbopsError
+from nbops.core.errors import ExecutionError, NbopsError, NotebookError, UsageError, suggestion
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunStatus
 from nbops.notebook import files, parameters
@@ -80,7 +80,7 @@ def run_notebook(
 
     Raises
     ------
-    NotebookError, ParameterError
+    NotebookError, ParameterError, UsageError
         Before anything is executed or recorded.
     TakenError
         If there is a run of that id; nothing is executed.
@@ -91,6 +91,9 @@ def run_notebook(
         After the kernel was stopped and the run closed as STOPPED.
     """
     given = checked_params(notebook, params or {})
+    check_output(notebook, output)
+    check_timeouts(timeout_s=timeout_s, cell_timeout_s=cell_timeout_s)
+    check_kernel(notebook, kernel)
     run = open_step(ws, notebook, name=name, parent=parent, params=given, tags=tags, detail=detail, run_id=as_run)
     if output is None:
         output = ws.home / "runs" / run.id / notebook.name
@@ -205,6 +208,52 @@ def checked_params(notebook: Path, params: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+def check_output(notebook: Path, output: Path | None) -> None:
+    """Refuse to write what is executed over the notebook itself, whatever either path is called.
+
+    Raises
+    ------
+    UsageError
+    """
+    if output is not None and output.exists() and output.samefile(notebook):
+        raise UsageError(
+            f"the output {str(output)!r} is the notebook itself, which is never written; name another file, or none"
+        )
+
+
+def check_timeouts(**seconds: float | None) -> None:
+    """Refuse a time in which nothing can be done.
+
+    Raises
+    ------
+    UsageError
+    """
+    for name, limit in seconds.items():
+        if limit is not None and not limit > 0:
+            raise UsageError(f"{name} is {limit:g} s: it is more than 0; leave it out where there is to be no limit")
+
+
+def check_kernel(notebook: Path, kernel: str | None) -> None:
+    """Refuse a notebook whose kernel (or the one that is wished for instead) isn't installed here.
+
+    Raises
+    ------
+    NotebookError
+    """
+    from jupyter_client.kernelspec import KernelSpecManager  # takes a second; whoever executes needs it anyway
+
+    name = kernel or files.read(notebook).kernel
+    known = KernelSpecManager().find_kernel_specs()
+    if name is None:
+        raise NotebookError(f"{str(notebook)!r} names no kernel; say which with --kernel NAME{suggestion('', known)}")
+    if name.lower() not in known:
+        asked = "" if kernel else f" which {str(notebook)!r} asks for"
+        raise NotebookError(
+            f"there is no kernel {name!r}{asked and ',' + asked}{suggestion(name, known)}; use another with --kernel"
+            " NAME, or install it ('jupyter kernelspec list' shows them)"
+        )
+
+
 def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str | None) -> None:
     # Papermill takes 1.8 s to import. It must be imported before its engines are, see nbops.pipeline.engine.
     import papermill.execute
@@ -228,7 +277,7 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         step.tell("failed", why=str(dead))
         raise ExecutionError(f"{where} failed: {dead}; the notebook as far as it came is {step.output}") from None
     except CellTimeoutError:
-        late = _too_late(step, time.monotonic() - began)
+        late = step.too_late(time.monotonic() - began)
         step.tell("failed", why=late)
         raise ExecutionError(f"{where} failed: {late}; the notebook as far as it came is {step.output}") from None
     except KeyboardInterrupt:
@@ -243,14 +292,6 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         sentence = redact_text(f"{type(error).__name__}: {error}")
         step.tell("failed", why=sentence)
         raise ExecutionError(f"{where} failed: {sentence}; the executed notebook is {step.output}") from error
-
-
-def _too_late(step: StepContext, seconds: float) -> str:
-    if step.timeout_s is not None and (step.cell_timeout_s is None or seconds >= step.timeout_s):
-        return f"not done after {step.timeout_s:g} s (its timeout_s)"
-    if step.cell_timeout_s is None:
-        return "its kernel said that a cell was done and then sent no end of its outputs (nbclient's own limit)"
-    return f"a cell was not done after {step.cell_timeout_s:g} s (its cell_timeout_s)"
 
 
 def _closed(ws: Workspace, run: Run) -> None:

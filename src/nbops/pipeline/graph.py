@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from nbops.core.errors import NotebookError, SettingsError, UnknownNameError, suggestion
+from nbops.pipeline import conditions
 from nbops.settings import FILE, Pipeline, Settings, Step
 
 
@@ -58,8 +59,8 @@ def graph(pipeline: Pipeline, name: str = "") -> Graph:
     Raises
     ------
     SettingsError
-        If it has no steps, a step needs one that isn't there, two make the same output, or the steps go round in a
-        circle (the circle is named).
+        If it has no steps, a step needs one that isn't there, two (or all of a `foreach`) make the same output, or the
+        steps go round in a circle (the circle is named).
     """
     if not pipeline.steps:
         raise SettingsError(f"{FILE}: the pipeline {name!r} has no steps")
@@ -138,6 +139,14 @@ def _check(pipeline: Pipeline, steps: Mapping[str, Step], name: str) -> None:
     for step, spec in steps.items():
         if spec.retries < 0 or spec.retry_wait_s < 0:
             raise SettingsError(f"{where}: step {step!r}: retries and retry_wait_s can't be negative")
+        if spec.when is not None:
+            try:
+                conditions.names(spec.when)
+            except SettingsError as error:
+                raise SettingsError(f"{where}: step {step!r}: {error}") from None
+        for key, limit in (("timeout_s", spec.timeout_s), ("cell_timeout_s", spec.cell_timeout_s)):
+            if limit is not None and not limit > 0:
+                raise SettingsError(f"{where}: step {step!r}: {key} = {limit:g}: it is more than 0, or left out")
         for used in spec.uses:
             if pipeline.limits.get(used, 0) < 1:
                 raise SettingsError(
@@ -146,6 +155,19 @@ def _check(pipeline: Pipeline, steps: Mapping[str, Step], name: str) -> None:
         for output in spec.outputs:
             if made.setdefault(output, step) != step:
                 raise SettingsError(f"{where}: the steps {made[output]!r} and {step!r} both make the output {output!r}")
+            if spec.foreach and names_a_file(output) and not any("{" + key + "}" in output for key in spec.foreach):
+                path = PurePosixPath(output)
+                other = path.with_name(f"{path.stem}-{{{next(iter(spec.foreach))}}}{path.suffix}")
+                raise SettingsError(
+                    f"{where}: every execution of the step {step!r} makes the same file {output!r}; have the value in"
+                    f" its name: {str(other)!r}"
+                )
+
+
+def names_a_file(output: str) -> bool:
+    """Whether an output is a file's path, as far as its text tells; else it is the name of something handed on, of
+    which those who go over several values make a list."""
+    return "/" in output or PurePosixPath(output).suffix != ""
 
 
 def _makers(steps: Mapping[str, Step]) -> tuple[dict[str, str], list[tuple[str, str]]]:

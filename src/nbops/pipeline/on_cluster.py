@@ -11,7 +11,7 @@ from nbops.core.runs import Run
 from nbops.pipeline.attempt import Attempt
 from nbops.pipeline.crew import crew
 from nbops.pipeline.dask_cluster import connected
-from nbops.pipeline.execute import checked_params
+from nbops.pipeline.execute import check_output, check_timeouts, checked_params
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.workspace import Workspace
 
@@ -39,17 +39,20 @@ def run_on_cluster(
 
     Raises
     ------
-    SettingsError, NotebookError, ParameterError
+    SettingsError, NotebookError, ParameterError, UsageError
         Before anything is executed or recorded.
     ExecutionError
         If the cluster can't be reached or used, or the notebook failed.
     KeyboardInterrupt
         After the kernel was stopped and the run closed as STOPPED.
     """
+    given = checked_params(notebook, params or {})
+    check_output(notebook, output)
+    check_timeouts(timeout_s=how.get("timeout_s"), cell_timeout_s=how.get("cell_timeout_s"))
     attempt = Attempt(
         name=notebook.stem,
         notebook=notebook.absolute(),
-        params=checked_params(notebook, params or {}),
+        params=given,
         parent=None,
         output=output and output.absolute(),
         **how,

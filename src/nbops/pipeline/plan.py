@@ -77,37 +77,18 @@ def plan(
     notebooks = graph.notebooks(pipeline, ws.root)
     for asked, there in ((from_step, found.order), (only, pipeline.steps)):
         if asked is not None and asked not in there:
-            raise UnknownNameError("step", asked, there, hint=f"of the pipeline {name!r}")
-    known = {step: parameters.of_notebook(files.read(notebook)) for step, notebook in notebooks.items()}
-    everywhere = {p.name for schema in known.values() for p in schema} | _asked(pipeline)
-    for source in (pipeline.params, given):
-        for key in source:
-            if key not in everywhere:
-                raise ParameterError(
-                    f"no step of the pipeline {name!r} has a parameter {key!r}{suggestion(key, everywhere)}"
-                )
+            raise UnknownNameError(f"step of the pipeline {name!r} called", asked, there)
     steps: dict[str, Planned] = {}
-    for step in pipeline.steps:
+    for step, (schema, checked) in checked_given(notebooks, name, pipeline, given).items():
         spec = pipeline.steps[step]
-        mine = {p.name for p in known[step]}
-        wanted = {k: v for k, v in pipeline.params.items() if k in mine} | dict(spec.params)
-        wanted |= {k: v for k, v in given.items() if k in mine}
         where = f"the notebook {str(notebooks[step])!r}"
-        for key in spec.foreach:
-            if key not in mine:
-                raise ParameterError(
-                    f"{FILE}: step {step!r}: foreach: {where} has no parameter {key!r}{suggestion(key, mine)}"
-                )
-            wanted.pop(key, None)
-        rest = [p for p in known[step] if p.name not in spec.foreach]
-        checked = parameters.coerce(rest, wanted, where)
         if only in (None, step):
-            parameters.find_secrets(rest, where)
+            parameters.find_secrets(schema, where)
         steps[step] = Planned(
             spec=spec,
             notebook=notebooks[step],
             params=checked,
-            everywhere={**pipeline.params, **given, **parameters.values(rest, checked, where)},
+            everywhere={**pipeline.params, **given, **parameters.values(schema, checked, where)},
             left=from_step is not None and step in found.before and _before(found, step, from_step),
             first=step == from_step,
         )
@@ -121,6 +102,41 @@ def plan(
     )
 
 
+def checked_given(
+    notebooks: Mapping[str, Path], name: str, pipeline: Pipeline, given: Mapping[str, Any]
+) -> dict[str, tuple[list[parameters.Parameter], dict[str, Any]]]:
+    """Of every step, the parameters that aren't its `foreach`'s and the values they get when the pipeline is `given`
+    these. Nothing else of the pipeline is looked at: whoever asks may be on another machine than will run it.
+
+    Raises
+    ------
+    ParameterError
+        For a parameter that no step has, one that must be given and isn't, a value that its notebook doesn't take.
+    """
+    known = {step: parameters.of_notebook(files.read(notebook)) for step, notebook in notebooks.items()}
+    everywhere = {p.name for schema in known.values() for p in schema} | _asked(pipeline)
+    for key in (*pipeline.params, *given):
+        if key not in everywhere:
+            raise ParameterError(
+                f"no step of the pipeline {name!r} has a parameter {key!r}{suggestion(key, everywhere)}"
+            )
+    found = {}
+    for step, spec in pipeline.steps.items():
+        mine = {p.name for p in known[step]}
+        wanted = {k: v for k, v in pipeline.params.items() if k in mine} | dict(spec.params)
+        wanted |= {k: v for k, v in given.items() if k in mine}
+        where = f"the notebook {str(notebooks[step])!r}"
+        for key in spec.foreach:
+            if key not in mine:
+                raise ParameterError(
+                    f"{FILE}: step {step!r}: foreach: {where} has no parameter {key!r}{suggestion(key, mine)}"
+                )
+            wanted.pop(key, None)
+        rest = [p for p in known[step] if p.name not in spec.foreach]
+        found[step] = (rest, parameters.coerce(rest, wanted, where))
+    return found
+
+
 def unfolded(ws: Workspace, step: str, planned: Planned, handovers: Mapping[str, Any]) -> list[Instance]:
     """The executions of a step: one, or one for each value of its `foreach`, in order.
 
@@ -132,12 +148,13 @@ def unfolded(ws: Workspace, step: str, planned: Planned, handovers: Mapping[str,
     Raises
     ------
     SettingsError, ParameterError
-        For a source that is no list, or values that the notebook doesn't take.
+        For a source that is no list, values that the notebook doesn't take, two that would make one file.
     """
     spec = planned.spec
     if not spec.foreach:
         return [Instance(step=step, name=step, spec=spec, notebook=planned.notebook, params=planned.params)]
     found: dict[str, Instance] = {}
+    made: dict[str, str] = {}
     choices = [_values(ws, step, key, source, planned, handovers) for key, source in spec.foreach.items()]
     for values in itertools.product(*choices):
         chosen = dict(zip(spec.foreach, values, strict=True))
@@ -148,6 +165,12 @@ def unfolded(ws: Workspace, step: str, planned: Planned, handovers: Mapping[str,
         )
         given = {**planned.params, **{key: chosen[key].value for key in chosen}}
         name = f"{step}[{', '.join(value.label[:LABEL] for value in values)}]"
+        for output in filter(graph.names_a_file, one.outputs):
+            if made.setdefault(output, name) != name:
+                raise SettingsError(
+                    f"{FILE}: {made[output]} and {name} both make the output {output!r}; have {{NAME}} of every value"
+                    " that tells them apart in it"
+                )
         found[name] = Instance(
             step=step, name=name, spec=one, notebook=planned.notebook, params=checked_params(planned.notebook, given)
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nbops.core.errors import InputDataError
+from nbops.core.errors import InputDataError, SettingsError
 from nbops.core.ids import new_id
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunKind, RunStatus
@@ -66,8 +66,11 @@ class State:
             for needed in self.plan.graph.needs.get(step, ()):
                 if self.steps[needed].get("skipped"):
                     return f"{needed!r} was skipped"
-        if planned.spec.when is not None and not before.holds(self.ws, planned):
-            return f"when = {planned.spec.when!r} doesn't hold"
+        try:
+            if planned.spec.when is not None and not before.holds(self.ws, planned):
+                return f"when = {planned.spec.when!r} doesn't hold"
+        except SettingsError as error:
+            raise SettingsError(f"step {step!r}: {error}") from None
         return ""
 
     def inputs(self, one: Instance, before: Given) -> dict[str, Path]:

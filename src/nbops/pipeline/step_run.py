@@ -68,6 +68,14 @@ class StepContext:
     warm: bool | None = None
     resume: Resume | None = None
 
+    def too_late(self, seconds: float) -> str:
+        """Which of its limits was reached by an execution that was given up after so many seconds."""
+        if self.timeout_s is not None and (self.cell_timeout_s is None or seconds >= self.timeout_s):
+            return f"not done after {self.timeout_s:g} s (its timeout_s)"
+        if self.cell_timeout_s is None:
+            return "its kernel said that a cell was done and then sent no end of its outputs (nbclient's own limit)"
+        return f"a cell was not done after {self.cell_timeout_s:g} s (its cell_timeout_s)"
+
     def tell(self, state: str, **news: Any) -> None:
         if self.progress is not None:
             self.progress(StepEvent(step=self.run.name, state=state, **news))

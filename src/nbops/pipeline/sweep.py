@@ -19,6 +19,7 @@ from nbops.metrics import known as metrics_known
 from nbops.notebook import code, files, parameters
 from nbops.pipeline.attempt import Attempt, Ended
 from nbops.pipeline.crew import Crew, crew
+from nbops.pipeline.execute import check_kernel, check_timeouts
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.pipeline.step_run import PRUNED, close_step
 from nbops.pipeline.sweep_space import Dimension, drawn, grid, space
@@ -101,6 +102,8 @@ def run_sweep(
     """
     if random is not None and optuna is not None:
         raise UsageError("a sweep either draws at random or asks Optuna, not both")
+    check_timeouts(timeout_s=timeout_s)
+    check_kernel(notebook, None)
     read = files.read(notebook)
     schema = parameters.of_notebook(read)
     where = f"the notebook {str(notebook)!r}"
@@ -203,7 +206,7 @@ class _Going:
         number: int | None = None,
     ) -> str:
         said = ", ".join(f"{each.name}={_short(point[each.name])}" for each in self.dimensions if each.varies)
-        name = f"{self.notebook.stem}[{said}]" + (f" #{number}" if number is not None else "")
+        name = self.notebook.stem + (f"[{said}]" if said else "") + (f" #{number}" if number is not None else "")
         workers.start(
             Attempt(
                 name=name,

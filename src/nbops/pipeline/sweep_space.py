@@ -16,6 +16,9 @@ from nbops.notebook.parameters import Parameter, coerce
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"^(?P<log>log:)?(?P<low>{_NUMBER})\.\.(?P<high>{_NUMBER})$")
+MOST_TRIALS = 100_000
+"""Of one sweep: each is a run in the store, and an execution of half a second at the least."""
+
 _DRAWS = 50  # per point that is wanted, before a space counts as drawn out
 
 
@@ -35,11 +38,17 @@ class Dimension:
         return len(self.values) != 1
 
     @property
-    def countable(self) -> tuple[Any, ...]:
-        """Its values, where they can be counted: written out, or a range of integers."""
+    def countable(self) -> Sequence[Any]:
+        """Its values, where they can be counted: written out, or a range of integers (however many)."""
         if self.values:
             return self.values
-        return tuple(range(int(self.low), int(self.high) + 1)) if self.whole and not self.log else ()
+        return range(int(self.low), int(self.high) + 1) if self.whole and not self.log else ()
+
+    @property
+    def size(self) -> int:
+        """How many those are."""
+        found = self.countable  # len() of a range ends at the machine's integers
+        return found.stop - found.start if isinstance(found, range) else len(found)
 
     def draw(self, rng: random.Random) -> Any:
         if self.values:
@@ -82,20 +91,34 @@ def grid(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:
     Raises
     ------
     UsageError
-        If a range has too many values to be counted.
+        If a range has too many values to be counted, or all together are too many to be tried.
     """
     for each in dimensions:
-        if not each.countable:
+        if not each.size:
             raise UsageError(
                 f"{each.name} goes over a range that has no grid; write its values ({each.name}=0.1,0.2,…),"
                 " or draw from it with --random N or --optuna N"
             )
+    if (points := math.prod(each.size for each in dimensions)) > MOST_TRIALS:
+        factors = " × ".join(f"{each.name} {each.size:,}" for each in dimensions if each.varies)
+        raise UsageError(
+            f"every combination is {points:,} trials ({factors}), and a sweep has {MOST_TRIALS:,} at most;"
+            " draw from them with --random N, or have --optuna N choose"
+        )
     names = [each.name for each in dimensions]
     return [dict(zip(names, point, strict=True)) for point in itertools.product(*(d.countable for d in dimensions))]
 
 
 def drawn(dimensions: Sequence[Dimension], n: int, seed: int) -> list[dict[str, Any]]:
-    """`n` different points, the same for the same seed; fewer where there aren't as many."""
+    """`n` different points, the same for the same seed; fewer where there aren't as many.
+
+    Raises
+    ------
+    UsageError
+        If they are too many to be tried.
+    """
+    if n > MOST_TRIALS:
+        raise UsageError(f"{n:,} trials are too many: a sweep has {MOST_TRIALS:,} at most")
     rng = random.Random(seed)
     found: dict[str, dict[str, Any]] = {}
     for _ in range(n * _DRAWS):

@@ -90,11 +90,18 @@ def _usual(state: State, one: Instance) -> float:
 
 
 def _told(last: Planned, state: State) -> dict[str, Any]:
-    """The parameters of the step for failures: `failed` and `error` say what went wrong, where it has such."""
+    """The parameters of the step for failures: `failed` and `error` say what went wrong, where it has such; all of it
+    where a list is asked for."""
     failed = [step for step, how in state.steps.items() if how["status"] == "FAILED"]
-    told = {"failed": ", ".join(failed), "error": state.failures[0].splitlines()[0]}
-    known = {p.name for p in parameters.of_notebook(files.read(last.notebook))}
-    return {**last.params, **{name: value for name, value in told.items() if name in known}}
+    errors = [failure.splitlines()[0] for failure in state.failures]
+    told = {"failed": (failed, ", ".join(failed)), "error": (errors, errors[0])}
+    params = dict(last.params)
+    for parameter in parameters.of_notebook(files.read(last.notebook)):
+        if parameter.name in told:
+            kind = parameter.kind
+            lists = any(k.base == "list" for k in (kind.parts if kind.base == "union" else (kind,)))
+            params[parameter.name] = told[parameter.name][0 if lists else 1]
+    return params
 
 
 @dataclass(kw_only=True)
