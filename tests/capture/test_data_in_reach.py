@@ -203,6 +203,14 @@ def test_what_shares_memory_is_changed_with_it(session: Session) -> None:
     assert written(session, "for value in hidden:\n    value += 1", namespace) == ["value", "view", "held['v']"]
 
 
+def test_what_ipython_keeps_of_outputs_is_no_name_of_data(session: Session) -> None:
+    """It has the number of the execution, which another session counts otherwise."""
+    namespace = prepared("Out = {2: df}; _ = _2 = df")
+    assert written(session, "df['new'] = 1", namespace) == ["df"]
+    assert written(session, "exec('df.loc[0, \"x\"] = 4')", namespace) == ["df"]
+    assert written(session, "Out[2].loc[1, 'x'] = 4", namespace) == ["Out[2]", "df"]
+
+
 def test_frames_that_share_blocks_with_an_array(session: Session) -> None:
     namespace = prepared("base = np.arange(6.0).reshape(3, 2)\nshared = pd.DataFrame(base, copy=False)")
     assert np.shares_memory(namespace["base"], namespace["shared"].iloc[:, 0].array._ndarray)

@@ -55,6 +55,13 @@ def test_data_is_the_same_or_names_its_first_column() -> None:
     assert one(data(unknown), data(frame(a="1")))[:2] == (Verdict.NOT_COMPARED, "not fingerprinted: budget")
 
 
+def test_an_outputs_number_is_no_name() -> None:
+    """An untracked cell more or less shifts it; records of before told it as a name beside the data's own."""
+    shown = {"writes": (*data(frame(a="1"))["writes"], DataUse(name="Out[2]", fingerprint=frame(a="1")))}
+    shifted = {"writes": (*data(frame(a="1"))["writes"], DataUse(name="Out[1]", fingerprint=frame(a="1")))}
+    assert one(shown, shifted)[0] is Verdict.IDENTICAL
+
+
 @pytest.mark.parametrize(
     ("a", "b", "rtol", "verdict"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbops.capture.cells import OpenCell
 from nbops.capture.data import Fingerprinter
-from nbops.capture.reach import MOST, Span, overlapping, reached, roots, spans
+from nbops.capture.reach import MOST, Span, overlapping, public, reached, roots, spans
 from nbops.core.runs import DataUse
 from nbops.notebook.names import names
 
@@ -52,7 +52,7 @@ def written(cell: OpenCell, budget_s: float, known: Known) -> list[DataUse]:
         if differs and not rebound:
             changed += cell.spans[path]
     if changed or left:
-        others = reached([n for n in list(cell.namespace) if not n.startswith("_")], cell.namespace)
+        others = reached(public(cell.namespace), cell.namespace)
         for path, value in others.items():
             was = known.get(path)
             seen_here = was is not None and was[0] == id(value)

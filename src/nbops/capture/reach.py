@@ -36,9 +36,15 @@ _LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib
 def roots(read: Iterable[str], builtins: frozenset[str], code: str, namespace: Mapping[str, Any]) -> list[str]:
     """The names to begin with: those the text reads, those in texts for pandas; all where it runs text itself."""
     if builtins & _EVERYTHING or _RUNS_TEXT.search(code):
-        return sorted({*read, *(name for name in list(namespace) if not name.startswith("_"))})
+        return sorted({*read, *public(namespace)})
     named = _AT_NAME.findall(code) if "@" in code else ()
     return sorted({*read, *named})
+
+
+def public(namespace: Mapping[str, Any]) -> list[str]:
+    """The user's own names. What IPython keeps of outputs is no name of data: it has another, or nobody uses it, and
+    the number it goes by differs from one session to the next."""
+    return [name for name in list(namespace) if not name.startswith("_") and name not in ("In", "Out")]
 
 
 def reached(names: Iterable[str], namespace: Mapping[str, Any], *, through_functions: bool = True) -> dict[str, Any]:

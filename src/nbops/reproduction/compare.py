@@ -103,7 +103,8 @@ def _cell(then: CellRecord | None, now: CellRecord | None, where: Layout, rtol: 
 def _data(what: str, then: Sequence[DataUse], now: Sequence[DataUse]) -> Iterator[Finding]:
     for name, mine, theirs in _paired({u.name: u.fingerprint for u in then}, {u.name: u.fingerprint for u in now}):
         if mine is None or theirs is None:
-            yield _only(what, name, mine is None)
+            if not name.startswith("Out["):  # numbered as the cells ran, untracked ones too: the data has another name
+                yield _only(what, name, mine is None)
         elif mine.digest is None or theirs.digest is None:
             yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=mine.reason or theirs.reason or "")
         elif mine.digest == theirs.digest:
