@@ -68,7 +68,7 @@ def test_stale_and_leaky_cells_are_named_and_the_others_have_no_badge(book: Book
     shown = nbops(book.path.parent, "verify", "book.ipynb")
     assert shown.returncode == 4
     assert "it was edited after it ran: the output is that of other code" in shown.stdout
-    assert "it used 'test' of cell 1 (In [2]), which is stale itself" in shown.stdout
+    assert "it used 'test' of cell 2 (In [2]), which is stale itself" in shown.stdout
     leak = nbops(book.path.parent, "leakage", "book.ipynb", "--json")
     assert leak.returncode == 4
     assert "'model' looks better than it is (shared rows)" in leak.stderr

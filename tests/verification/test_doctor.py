@@ -184,8 +184,8 @@ def test_a_lost_store_is_rebuilt_from_the_notebooks(root: Path) -> None:
     assert runs.params(ws.store, small) == params[small]
     said = "\n".join(done.lost)
     assert "broken.ipynb' is no notebook" in said
-    assert "cell 1: restored with the last step only of loss" in said
-    assert "cell 3: restored without the detail that only the store had" in said
+    assert "cell 2: restored with the last step only of loss" in said
+    assert "cell 4: restored without the detail that only the store had" in said
     assert len(done.lost) == 3
     assert any("artifacts of run" in problem for problem in examine(ws).problems)
 

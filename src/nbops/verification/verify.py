@@ -121,7 +121,7 @@ def _file(workspace: Workspace, file: FileUse, last: str | None, cell: int) -> t
     if file.digest is None:
         return None, file.reason or "it was not fingerprinted"
     if file.digest != last:
-        return None, f"cell {cell} used another content of it later"
+        return None, f"cell {cell + 1} used another content of it later"
     if not place.is_file():
         return None, "it is gone"
     try:
