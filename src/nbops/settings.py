@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import functools
+import re
 import tomllib
 import types
 import typing
@@ -20,6 +21,7 @@ from typing import Any
 from nbops.core.errors import SettingsError, suggestion
 
 FILE = "nbops.toml"
+_BETWEEN_NAMES = re.compile(r"[,;\t|()'\"]")
 LAST, ALL, NONE = "last", "all", "none"
 
 
@@ -55,8 +57,10 @@ class CaptureSettings:
     no_values: tuple[str, ...] = ()
 
     def withholds(self, column: str) -> bool:
-        """May no value of this column be kept?"""
-        return any(fnmatch.fnmatchcase(column.lower(), pattern.lower()) for pattern in self.no_values)
+        """May no value of this column be kept? A name that is several in one, of levels (``('user', 'email')``) or of a
+        file that was read with another separator (``id;email``), is asked for each."""
+        names = {column.lower(), *(part.strip() for part in _BETWEEN_NAMES.split(column.lower()))}
+        return any(fnmatch.fnmatchcase(name, pattern.lower()) for name in names for pattern in self.no_values)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,50 @@ def test_what_shares_memory_is_changed_with_it(session: Session) -> None:
     assert written(session, "for value in hidden:\n    value += 1", namespace) == ["value", "view", "held['v']"]
 
 
+def test_names_that_a_text_makes_are_written(session: Session, tmp_path: Path, monkeypatch: Any) -> None:
+    namespace = prepared()
+    assert written(session, "exec('made = df + df[[\"x\"]]')", namespace) == ["made"]
+    assert written(session, "globals()['other'] = df.head()", namespace) == ["other"]
+    assert written(session, "eval('(third := a + 1)'); exec('del made')", namespace) == ["third"]
+    assert written(session, "exec('df = df.tail(2)')", namespace) == ["df"]
+    assert written(session, "n = eval('len(df)')", namespace) == []
+    main = types.ModuleType("__main__")
+    vars(main).update(namespace)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert written(session, "import __main__\n__main__.a[1] = 9", vars(main)) == ["a"]
+    assert written(session, "__main__.late = a + 1", vars(main)) == ["late"]
+    assert written(session, "import sys\nsys.modules['__main__'].a[0] = 4", vars(main)) == ["a"]
+    assert written(session, "sys.modules.get(__name__).a[0] = 5", vars(main)) == ["a"]
+
+
+def test_what_lies_beneath_a_view_is_changed(session: Session) -> None:
+    namespace = prepared("full = np.zeros((4, 3))\npart = full[1:]\nraw = bytearray(32)\nlying = np.frombuffer(raw)")
+    execute(session, "n = full.sum() + lying.sum()", namespace)  # seen
+    assert written(session, "part.base[0, 0] = 11", namespace) == ["full"]
+    assert written(session, "n = part.base is full", namespace) == []
+    assert written(session, "raw[6] = 1", namespace) == ["lying"]
+    assert written(session, "raw[6] = 1", namespace) == []
+
+
+def test_in_wrappers_and_functions_attributes(session: Session) -> None:
+    namespace = prepared("""
+user, chain = collections.UserDict(k=a), collections.ChainMap({"d": df})
+def keeper(): pass
+keeper.cache = grid
+""")
+    assert "user.data['k']" in written(session, "user['k'][0] = -3", namespace)
+    assert "chain.maps[0]['d']" in written(session, "chain['d'].loc[0, 'x'] = -3", namespace)
+    assert "keeper.cache" in written(session, "keeper.cache[0] = 2", namespace)
+
+
+def test_what_ipython_keeps_of_outputs_is_no_name_of_data(session: Session) -> None:
+    """It has the number of the execution, which another session counts otherwise."""
+    namespace = prepared("Out = {2: df}; _ = _2 = df")
+    assert written(session, "df['new'] = 1", namespace) == ["df"]
+    assert written(session, "exec('df.loc[0, \"x\"] = 4')", namespace) == ["df"]
+    assert written(session, "Out[2].loc[1, 'x'] = 4", namespace) == ["Out[2]", "df"]
+
+
 def test_frames_that_share_blocks_with_an_array(session: Session) -> None:
     namespace = prepared("base = np.arange(6.0).reshape(3, 2)\nshared = pd.DataFrame(base, copy=False)")
     assert np.shares_memory(namespace["base"], namespace["shared"].iloc[:, 0].array._ndarray)
@@ -240,6 +285,7 @@ def cached(): grid[0, 0] = 99
     exec("import our_rides\nfrom our_rides import fill", namespace)
     assert written(session, "fill()", namespace) == ["our_rides.CACHE"]
     assert "our_rides.CACHE" in written(session, "our_rides.CACHE[0] = 1", namespace)
+    assert written(session, "from our_rides import fill as again\nagain()", namespace) == ["our_rides.CACHE"]
     del sys.modules["our_rides"]
 
 

@@ -56,6 +56,17 @@ def test_written_and_read(cells, tmp_path, how):
     assert (got.path, got.mode, got.digest) == (file.name, "read", wrote.digest)
 
 
+def test_files_written_into_a_folder_are_those_that_are_read(cells, tmp_path):
+    write = "df.assign(k=[*range(len(df))]).to_parquet('parts', partition_cols=['k'])"
+    folder, *wrote = cells.run(write).files
+    assert (folder.path, folder.digest, folder.reason) == ("parts", None, "a folder: its files are recorded one by one")
+    assert {use.mode for use in wrote} == {"write"}
+    got = cells.run("back = pd.read_parquet('parts')").files
+    assert sorted((use.path, use.digest) for use in got) == sorted((use.path, use.digest) for use in wrote)
+    folder, *more = cells.run(write.replace("range(len(df))", "range(100, 100 + len(df))")).files
+    assert len(more) == len(wrote) and not {use.path for use in more} & {use.path for use in wrote}  # they were there
+
+
 def test_a_file_read_and_then_overwritten_is_not_given_the_new_digest(cells):
     Path("f.txt").write_text("old")
     seen = cells.run("""

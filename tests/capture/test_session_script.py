@@ -93,9 +93,24 @@ def test_disabled_the_script_runs_as_it_is(tmp_path: Path) -> None:
     assert list((tmp_path / ".nbops").iterdir()) == []
 
 
-def test_what_is_no_number_is_refused_by_name(tmp_path: Path) -> None:
-    _, done = run(tmp_path, "import nbops\nnbops.log_metric('mae', 'low')\n")
-    assert "the metric 'mae' must be a number, got 'low'" in done.stderr
+def test_what_is_no_number_or_model_is_refused_by_name(tmp_path: Path) -> None:
+    calls = ["log_metric('mae', 'low')", "log_metric('m', 1, step='a')", "log_model(3, 'name')"]
+    tries = "".join(f"try:\n    nbops.{call}\nexcept Exception as e:\n    print(e)\n" for call in calls)
+    _, done = run(tmp_path, f"import nbops\nwith nbops.track('a'):\n    pass\n{tries}")
+    number, step, model = done.stdout.splitlines()
+    assert number.startswith("the metric 'mae' must be a number, got 'low'")
+    assert step == "the step of the metric 'm' must be a whole number, got 'a'"
+    assert model.startswith("log_model takes a fitted estimator, got 3 of type int")
+
+
+def test_a_block_in_a_block_is_part_of_it_and_that_is_said(tmp_path: Path) -> None:
+    script = "import nbops\nwith nbops.track('a'):\n    with nbops.track('b'):\n        nbops.log_metric('m', 1)\n"
+    ws, done = run(tmp_path, script)
+    said = "the block 'b' ran within this one and is part of it: no run of its own"
+    assert done.stderr == f"nbops: {said}\n"
+    (block,) = runs.listed(ws.store, kinds=[RunKind.BLOCK])
+    (record,) = records.of_run(ws.store, block.id)
+    assert (block.name, [m.name for m in record.metrics], record.notes) == ("a", ["m"], (said,))
 
 
 def test_a_store_that_cannot_be_written_does_not_stop_the_script(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from tracked_cells import tracked
 
@@ -84,6 +85,59 @@ def test_values_of_withheld_columns_are_nowhere(tmp_path: Path) -> None:
     assert not x.withheld and x.values
     shown = {c.name: c for c in profile(ws, "people.csv").columns}  # from the file, which is still there
     assert shown["email"].withheld and shown["email"].frequent == () and shown["x"].quantiles
+
+
+def written_otherwise(folder: Path) -> None:
+    frame = pd.DataFrame({"email": PLANTED, "x": NUMBERS})
+    for name, separator in (("semicolon", ";"), ("tab", "\t"), ("pipe", "|")):
+        frame.to_csv(folder / f"{name}.csv", sep=separator, index=False)
+    frame.to_csv(folder / "packed.csv.gz", sep=";", index=False)
+    (folder / "comment.csv").write_text("# of all\n\n" + frame.to_csv(index=False))
+    (folder / "commented.csv").write_text("#id;email \n" + frame.to_csv(sep=";", header=False))
+    levels = pd.concat({"u": frame}, axis=1)
+    levels.to_csv(folder / "levels.csv")
+    levels.to_parquet(folder / "levels.parquet")
+    people = [{"email": value} for value in PLANTED]
+    pq.write_table(pa.table({"who": people}), folder / "struct.parquet")
+    pq.write_table(pa.table({"who": [[person] for person in people]}), folder / "list.parquet")
+
+
+def test_a_withheld_column_is_found_however_the_file_is_written(tmp_path: Path) -> None:
+    (tmp_path / "nbops.toml").write_text("[capture]\nno_values = ['email']\n[store]\nkeep = ['levels', 'table']\n")
+    written_otherwise(tmp_path)
+    (tmp_path / "plain.csv").write_text("# mails\na;b\n1;2\n")
+    names = [path.name for path in sorted(tmp_path.glob("*.*")) if path.name != "nbops.toml"]
+    reads = f"from pathlib import Path\nfor name in {names}:\n    Path(name).read_bytes()\n"
+    frames = "import pandas as pd, pyarrow.parquet as pq\nlevels = pd.read_parquet('levels.parquet')\n"
+    with tracked(tmp_path, {"read": reads, "frames": frames + "table = pq.read_table('struct.parquet')"}) as book:
+        book.run()
+        ws = book.session.workspace
+        found = [r for each in runs.listed(ws.store) for r in records.of_run(ws.store, each.id)]
+    said = {f.path: f.not_kept for r in found for f in r.files}
+    assert sorted(said) == names
+    assert {name for name, why in said.items() if why is None} == {"plain.csv"}
+    named = {name for name, why in said.items() if why == "not kept: its column 'email' is in [capture] no_values"}
+    assert named == {*names} - {"plain.csv", "levels.csv", "levels.parquet"}
+    notes = [note for r in found for note in r.notes if "no_values" in note]
+    assert notes == [
+        "levels is not kept: a column of it is in [capture] no_values",
+        "table is not kept: its column 'email' is in [capture] no_values",
+    ]
+    assert holds(tmp_path / ".nbops") == set()
+
+
+def test_a_reason_quotes_no_value_of_a_file_without_a_header(tmp_path: Path) -> None:
+    (tmp_path / "nbops.toml").write_text("")
+    (tmp_path / "bare.csv").write_text("plantedSecret08@x.org,1\n")
+    (tmp_path / "one.csv").write_text("password\nhorse\n")
+    with tracked(tmp_path, {"read": "for name in ('bare.csv', 'one.csv'):\n    open(name).close()"}) as book:
+        book.run()
+        ws = book.session.workspace
+        found = [r for each in runs.listed(ws.store) for r in records.of_run(ws.store, each.id)]
+    assert {f.path: f.not_kept for r in found for f in r.files} == {
+        "bare.csv": "not kept: a column of it says that it holds secrets",
+        "one.csv": "not kept: its column 'password' says that it holds secrets",
+    }
 
 
 def test_drift_of_a_withheld_column_is_unknown() -> None:

@@ -16,6 +16,8 @@ from notebook_sessions import Book, opened
 from nbops.core.errors import NotebookError, UnknownNameError
 from nbops.lineage.badges import badges, leaks_of, session_badges
 from nbops.lineage.leakage import LeakKind
+from nbops.lineage.on_disk import stale_on_disk
+from nbops.lineage.stale import StaleKind
 
 CELLS = {
     "imports": "import pandas as pd\nfrom sklearn.linear_model import Ridge\nfrom sklearn.metrics import r2_score",
@@ -68,7 +70,7 @@ def test_stale_and_leaky_cells_are_named_and_the_others_have_no_badge(book: Book
     shown = nbops(book.path.parent, "verify", "book.ipynb")
     assert shown.returncode == 4
     assert "it was edited after it ran: the output is that of other code" in shown.stdout
-    assert "it used 'test' of cell 1 (In [2]), which is stale itself" in shown.stdout
+    assert "it used 'test' of cell 2 (In [2]), which is stale itself" in shown.stdout
     leak = nbops(book.path.parent, "leakage", "book.ipynb", "--json")
     assert leak.returncode == 4
     assert "'model' looks better than it is (shared rows)" in leak.stderr
@@ -83,6 +85,13 @@ def test_a_true_notebook_has_none_and_can_be_verified(book: Book) -> None:
     assert [f.kind for f in leaks_of(book.ws, str(book.path))] == [LeakKind.NONE]
     assert nbops(book.path.parent, "leakage", "book.ipynb").returncode == 0
     assert nbops(book.path.parent, "verify", "book.ipynb").returncode == 0
+    assert stale_on_disk(book.ws, book.path) == ()
+    read = book.path.with_name("all.csv")
+    read.write_text(read.read_text() + "1,2,3\n")
+    (changed,) = stale_on_disk(book.ws, book.path)
+    assert (changed.cell, changed.said, changed.kind) == (1, "cell 2 (In [2])", StaleKind.INPUT)
+    assert changed.why == "the content of 'all.csv' has changed since it read it"
+    assert badges(book.ws, book.path) == ()  # the panel asks often, and opens no data
     book.outputs.clear()  # the notebook that was executed elsewhere
     book.save()
     assert [f.kind for f in leaks_of(book.ws, str(book.path))] == [LeakKind.NONE]
@@ -93,5 +102,7 @@ def test_without_records_there_is_nothing_to_say(book: Book) -> None:
     assert badges(book.ws, book.path) == ()
     with pytest.raises(UnknownNameError, match="run it with tracking on"):
         leaks_of(book.ws, str(book.path))
+    with pytest.raises(UnknownNameError, match="run it with tracking on"):
+        stale_on_disk(book.ws, book.path)
     with pytest.raises(NotebookError):
         badges(book.ws, book.path.with_name("none.ipynb"))

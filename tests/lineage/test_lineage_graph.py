@@ -100,6 +100,41 @@ def test_a_rewritten_file_of_the_same_name_joins_nothing(tmp_path: Path) -> None
     assert labels(graph, NodeKind.CELL) == {"In [1] of b.ipynb"}
 
 
+def acyclic(graph: Graph) -> bool:
+    edges = {(edge.source, edge.target) for edge in graph.edges}
+    while first := {source for source, _ in edges} - {target for _, target in edges}:
+        edges = {(source, target) for source, target in edges if source not in first}
+    return not edges
+
+
+def test_a_copy_of_a_file_is_made_of_it_and_not_of_itself(tmp_path: Path) -> None:
+    cells = {
+        "make": "from pathlib import Path\n_ = Path('one.txt').write_text('x')",
+        "copy": "_ = Path('two.txt').write_text(Path('one.txt').read_text())",
+        "and back": "_ = Path('one.txt').write_text(Path('two.txt').read_text())",
+        "use": "text = Path('two.txt').read_text()",
+    }
+    with opened(tmp_path, cells) as book:
+        book.run()
+        graphs = [lineage(book.ws, asked) for asked in ("text", "one.txt", "two.txt", "book.ipynb")]
+    came = lineage_text(lineage(book.ws, "text", down=False))
+    order = [came.index(part) for part in ("In [4]", "file two.txt", "In [2]", "file one.txt", "In [1]")]
+    assert order == sorted(order) and "In [3]" not in came
+    assert all(acyclic(graph) for graph in graphs)
+
+
+def test_kernels_that_read_what_the_other_wrote_make_no_cycle(tmp_path: Path) -> None:
+    for name, read, write in (("a", "0", "1"), ("b", "1", "2"), ("c", "2", "1")):
+        (tmp_path / "0.txt").write_text("0")
+        content = write if name != "c" else "1"
+        cell = f"open('{read}.txt').close()\nwith open('{write}.txt', 'w') as f:\n    _ = f.write('{content}')"
+        with opened(tmp_path, {"c": cell}, f"{name}.ipynb") as book:
+            book.run()
+            graphs = [lineage(book.ws, asked) for asked in ("1.txt", "2.txt") if (tmp_path / asked).exists()]
+    assert all(acyclic(graph) for graph in graphs)
+    assert labels(graphs[0], NodeKind.CELL) == {f"In [1] of {name}.ipynb" for name in "bc"}  # c wrote it last
+
+
 def test_a_variable_joins_the_execution_that_wrote_what_was_read(tmp_path: Path) -> None:
     cells = {"a": "import numpy as np\nx = np.arange(3)", "b": "x = x + 1", "c": "y = x * 2"}
     with opened(tmp_path, cells) as book:

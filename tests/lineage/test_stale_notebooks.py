@@ -50,8 +50,8 @@ def test_a_cell_edited_after_it_ran(book: Book) -> None:
     book.run()
     book.cells["cut"] = "small = df[df['x'] < limit]"
     one, two = both(book)
-    assert (one.cell, one.kind, one.said) == (2, StaleKind.EDITED, "cell 2 (In [3])")
-    assert (two.cell, two.why) == (3, "it used 'small' of cell 2 (In [3]), which is stale itself")
+    assert (one.cell, one.kind, one.said) == (2, StaleKind.EDITED, "cell 3 (In [3])")
+    assert (two.cell, two.why) == (3, "it used 'small' of cell 3 (In [3]), which is stale itself")
     book.cells["cut"] = CELLS["cut"] + "  # of three"
     assert both(book) == ()
 
@@ -63,9 +63,9 @@ def test_inputs_made_again_with_another_value_make_a_cell_stale(book: Book) -> N
     found = both(book)
     assert said(found) == [(2, "input changed"), (2, "input changed"), (3, "input changed")]
     assert {f.why for f in found} == {
-        "it used 'small' of cell 2 (In [3]), which is stale itself",
-        "'df' was made again by cell 1 (In [5]) after it ran",
-        "'limit' was made again by cell 1 (In [5]) after it ran",
+        "it used 'small' of cell 3 (In [3]), which is stale itself",
+        "'df' was made again by cell 2 (In [5]) after it ran",
+        "'limit' was made again by cell 2 (In [5]) after it ran",
     }
     book.run("cut", "sum")
     assert both(book) == ()
@@ -84,7 +84,7 @@ def test_a_cell_that_ran_before_the_one_above_it_that_feeds_it(book: Book) -> No
     book.run("imports", "make", "sum", "cut")
     (one,) = both(book)
     assert (one.cell, one.kind) == (3, StaleKind.ORDER)
-    assert one.why == "it ran before cell 2 (In [4]), which stands above it and makes 'df'"
+    assert one.why == "it ran before cell 3 (In [4]), which stands above it and makes 'df'"
 
 
 def test_a_cell_that_took_its_input_from_below(book: Book) -> None:

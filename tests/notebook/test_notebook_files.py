@@ -74,9 +74,9 @@ BROKEN = {
     "format 5": (b'{"nbformat": 5, "cells": []}', "has format 5"),
     "format x": (b'{"nbformat": "4", "cells": []}', "has format '4'"),
     "no cells": (b'{"nbformat": 4}', "no list of cells"),
-    "cell no object": (b'{"nbformat": 4, "cells": [1]}', "cell 0 is no object"),
+    "cell no object": (b'{"nbformat": 4, "cells": [1]}', "cell 1 is no object"),
     "cell type": (b'{"nbformat": 4, "cells": [{"cell_type": "cod"}]}', "the type 'cod'"),
-    "source": (b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": [1]}]}', "cell 0 has a source"),
+    "source": (b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": [1]}]}', "cell 1 has a source"),
     "outputs": (b'{"nbformat": 4, "cells": [{"cell_type": "code", "outputs": {"a": 1}}]}', "outputs that are no list"),
 }
 

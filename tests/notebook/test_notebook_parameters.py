@@ -100,7 +100,7 @@ def test_only_the_first_parameters_cell_counts_and_other_tags_do_not() -> None:
 
 
 def test_a_parameters_cell_that_does_not_parse_names_the_line() -> None:
-    with pytest.raises(ParameterError, match=r"'train\.ipynb' \(cell 0\) isn't valid Python: line 2, .*'b = = 2'"):
+    with pytest.raises(ParameterError, match=r"'train\.ipynb' \(cell 1\) isn't valid Python: line 2, .*'b = = 2'"):
         schema(notebook("a = 1\nb = = 2"))
 
 

@@ -107,6 +107,11 @@ def test_no_times_ids_or_digests_are_visible() -> None:
 def test_a_line_is_one_line() -> None:
     text = card_text(FULL, name="train", full=False)
     assert text == "nbops · train · completed · mae 41.2346 · loss 0.5 · model: Forest"
+    metrics = [Metric(name=name, value=1.0) for name in "abcde"]
+    assert card_text(record(metrics=tuple(metrics[:4])), full=False).endswith("c 1 · 1 more metric")
+    assert card_text(record(metrics=tuple(metrics)), full=False).endswith("c 1 · 2 more metrics")
+    models = dataclasses.replace(FULL, metrics=(), models=FULL.models * 3)
+    assert card_text(models, full=False).endswith("· 1 more model")
     assert "<details" in card_html(FULL, full=False)
     assert " open>" not in card_html(FULL, full=False)
     assert " open>" in card_html(FULL)

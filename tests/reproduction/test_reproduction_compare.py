@@ -55,6 +55,13 @@ def test_data_is_the_same_or_names_its_first_column() -> None:
     assert one(data(unknown), data(frame(a="1")))[:2] == (Verdict.NOT_COMPARED, "not fingerprinted: budget")
 
 
+def test_an_outputs_number_is_no_name() -> None:
+    """An untracked cell more or less shifts it; records of before told it as a name beside the data's own."""
+    shown = {"writes": (*data(frame(a="1"))["writes"], DataUse(name="Out[2]", fingerprint=frame(a="1")))}
+    shifted = {"writes": (*data(frame(a="1"))["writes"], DataUse(name="Out[1]", fingerprint=frame(a="1")))}
+    assert one(shown, shifted)[0] is Verdict.IDENTICAL
+
+
 @pytest.mark.parametrize(
     ("a", "b", "rtol", "verdict"),
     [
@@ -109,6 +116,21 @@ def test_paths_and_parameters_are_read_as_if_they_lay_in_the_workspace() -> None
     assert one({"files": (here,)}, {"files": (there,)})[0] is Verdict.IDENTICAL
     longer = dataclasses.replace(here, digest="f1:2", size=4)
     assert one({"files": (here,)}, {"files": (longer,)})[:2] == (Verdict.DIFFERENT, "3 bytes became 4")
+
+
+def test_parts_with_random_names_are_compared_by_their_folder_and_content() -> None:
+    def parts(name: str, digest: str) -> dict[str, Any]:
+        return {"files": (FileUse(path=f"parts/k=1/{name}.parquet", mode="write", digest=digest, size=3),)}
+
+    assert one(parts("aba2", "f1:x"), parts("77c1", "f1:x"))[0] is Verdict.IDENTICAL
+    cells = compared(
+        {(1, 0): dataclasses.replace(EMPTY, **parts("aba2", "f1:x"))},
+        {(1, 0): dataclasses.replace(EMPTY, **parts("77c1", "f1:y"))},
+        where=WHERE,
+        rtol=0.0,
+        lines={},
+    )
+    assert [f.why for f in cells[0].findings] == ["not there this time", "there this time only"]
 
 
 def test_text_is_moved_there_and_back_at_the_borders_of_a_path_only() -> None:

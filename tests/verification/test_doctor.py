@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from recorded_notebook import CELLS, notebook, workspace
 
+from nbops.core.errors import StoreError
 from nbops.core.runs import RunStatus
 from nbops.pipeline.execute import run_notebook
 from nbops.store import records, runs
@@ -157,6 +158,8 @@ def test_a_damaged_database_is_said(root: Path) -> None:
     assert any("nbops.sqlite" in problem or "ree" in problem or "page" in problem for problem in problems), problems
     path.write_bytes(b"no database at all" * 1000)
     assert any("is damaged" in problem for problem in examine(workspace(root)).problems)
+    with pytest.raises(StoreError, match=r"move the file away .*: 'nbops doctor --rebuild' then"):
+        rebuild(workspace(root))
 
 
 def test_a_lost_store_is_rebuilt_from_the_notebooks(root: Path) -> None:
@@ -184,8 +187,8 @@ def test_a_lost_store_is_rebuilt_from_the_notebooks(root: Path) -> None:
     assert runs.params(ws.store, small) == params[small]
     said = "\n".join(done.lost)
     assert "broken.ipynb' is no notebook" in said
-    assert "cell 1: restored with the last step only of loss" in said
-    assert "cell 3: restored without the detail that only the store had" in said
+    assert "cell 2: restored with the last step only of loss" in said
+    assert "cell 4: restored without the detail that only the store had" in said
     assert len(done.lost) == 3
     assert any("artifacts of run" in problem for problem in examine(ws).problems)
 

@@ -51,7 +51,7 @@ def test_an_executed_notebook_is_as_recorded(root: Path) -> None:
         assert the(result, cell, "store")[0] == SAME, "also of a shortened record, and one with a NaN"
     assert the(result, 0, "file in.csv")[0] == SAME
     assert the(result, 2, "file out.csv")[0] == SAME
-    assert the(result, 1, "file out.csv") == (NOT_CHECKABLE, "cell 2 used another content of it later")
+    assert the(result, 1, "file out.csv") == (NOT_CHECKABLE, "cell 3 used another content of it later")
     assert the(result, 0, "data df")[0] == NOT_CHECKABLE
     assert the(result, 1, "artifact note.txt")[0] == SAME
     assert result.count(SAME) + result.count(NOT_CHECKABLE) == len(result.findings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -62,6 +63,11 @@ def track(name: str, tags: Iterable[str] = ()) -> Iterator[None]:
     cell = session.begin(start, frame.f_globals)
     del frame
     if cell is None:
+        if session.here and (outer := session.cell) is not None:
+            said = f"the block {redact_text(name)!r} ran within this one and is part of it: no run of its own"
+            outer.notes.append(said)
+            if not outer.start.code:  # a script has no card to say it in
+                print(f"nbops: {said}", file=sys.stderr)  # noqa: T201
         yield
         return
     error: BaseException | None = None
@@ -104,11 +110,11 @@ def log_metric(name: str, value: float, step: int | None = None) -> None:
     Raises
     ------
     UsageError
-        If `value` is not a number.
+        If `value` is not a number, or `step` no whole one.
     """
     cell = _cell()
     _named("a metric", name)
-    metric = Metric(name=name, value=number(name, value), step=None if step is None else int(step))
+    metric = Metric(name=name, value=number(name, value), step=None if step is None else _step(name, step))
     if cell is not None:
         cell.metrics.append(metric)
         _tell(metric)
@@ -162,8 +168,22 @@ def log_artifact(path_or_bytes: str | os.PathLike[str] | bytes, name: str | None
 
 
 def log_model(estimator: Any, name: str) -> None:
-    """Keep a fitted estimator under a name. Where models are logged, only these are candidates for promotion."""
+    """Keep a fitted estimator under a name. Where models are logged, only these are candidates for promotion.
+
+    Raises
+    ------
+    UsageError
+        If it is a plain value, which can't have been fitted.
+    """
     _named("a model", name)
+    try:
+        weakref.ref(estimator)
+    except TypeError:
+        said = redact_text(f"{estimator!r:.100}")
+        raise UsageError(
+            f"log_model takes a fitted estimator, got {said} of type {type(estimator).__name__};"
+            " log numbers with log_metric, files with log_artifact"
+        ) from None
     session, cell = _session(), _cell()
     if session is not None and cell is not None:
         session.keep_model(cell, estimator, name)
@@ -202,6 +222,13 @@ def _tell(metric: Metric) -> None:
             listener(metric)
         except Exception:  # noqa: BLE001  a chart that can't be drawn must not end a training
             session.listeners.remove(listener)  # type: ignore[union-attr]
+
+
+def _step(name: str, step: Any) -> int:
+    try:
+        return int(step)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"the step of the metric {name!r} must be a whole number, got {step!r:.100}") from None
 
 
 def _named(what: str, name: Any) -> None:

@@ -52,6 +52,7 @@ class OpenCell:
     reads: list[DataUse] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)  # path → id() of the data that was there before
     spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # path → where its values lie in memory
+    beneath: list[tuple[int, int]] = field(default_factory=list)  # what it may write to that it doesn't name
     read_names: tuple[str, ...] = ()
     write_names: tuple[str, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)

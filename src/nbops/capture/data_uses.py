@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbops.capture.cells import OpenCell
 from nbops.capture.data import Fingerprinter
-from nbops.capture.reach import MOST, Span, overlapping, reached, roots, spans
+from nbops.capture.reach import MOST, Span, beneath, called, overlapping, public, reached, roots, spans
 from nbops.core.runs import DataUse
 from nbops.notebook.names import names
 
@@ -17,14 +17,23 @@ def look_before(cell: OpenCell, budget_s: float) -> None:
     code = cell.start.code
     used = names(code)
     cell.write_names = tuple(sorted(used.writes))
-    cell.read_names = tuple(roots(used.reads | used.mutates, used.builtins, code, cell.namespace))
-    inputs = reached(cell.read_names, cell.namespace)
+    cell.read_names = _roots(cell)
+    more = called(used.imports, used.calls, cell.namespace)
+    inputs = reached(cell.read_names, cell.namespace, more=more)
+    cell.read_names += tuple(more)
     bound = reached(cell.write_names, cell.namespace, through_functions=False)
     cell.ids = {path: id(value) for path, value in (bound | inputs).items()}
     prints = Fingerprinter(budget_s)
     cell.reads = [prints.use(path, value) for path, value in inputs.items()]
     cell.spans = {path: spans(value) for path, value in inputs.items()}
+    cell.beneath = beneath(inputs.values(), cell.read_names, cell.namespace, code)
     cell.fingerprint_s = prints.used_s
+
+
+def _roots(cell: OpenCell) -> tuple[str, ...]:
+    code = cell.start.code
+    used = names(code)
+    return tuple(roots(used.reads | used.mutates, used.builtins, code, cell.namespace))
 
 
 def written(cell: OpenCell, budget_s: float, known: Known) -> list[DataUse]:
@@ -33,12 +42,12 @@ def written(cell: OpenCell, budget_s: float, known: Known) -> list[DataUse]:
     prints = Fingerprinter(budget_s, cell.fingerprint_s)
     before = {use.name: use.fingerprint for use in cell.reads}
     outputs = reached(cell.write_names, cell.namespace, through_functions=False)
-    outputs |= reached(cell.read_names, cell.namespace)
+    outputs |= reached(dict.fromkeys((*cell.read_names, *_roots(cell))), cell.namespace)  # some were made by text
     too_many = len([path for path in outputs if not path.isidentifier()]) >= MOST
     found: list[DataUse] = []
     changed: list[Span] = []  # certainly
     # perhaps, before it was let go:
-    left = [span for path in before if path not in outputs for span in cell.spans[path]]
+    left = cell.beneath + [span for path in before if path not in outputs for span in cell.spans[path]]
     for path, value in outputs.items():
         rebound = cell.ids.get(path) != id(value)
         if rebound:
@@ -52,7 +61,7 @@ def written(cell: OpenCell, budget_s: float, known: Known) -> list[DataUse]:
         if differs and not rebound:
             changed += cell.spans[path]
     if changed or left:
-        others = reached([n for n in list(cell.namespace) if not n.startswith("_")], cell.namespace)
+        others = reached(public(cell.namespace), cell.namespace)
         for path, value in others.items():
             was = known.get(path)
             seen_here = was is not None and was[0] == id(value)

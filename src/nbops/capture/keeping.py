@@ -57,8 +57,9 @@ SECRETS = (
 )
 """Files that are never kept, whatever nbops.toml says: what they are for is to be secret."""
 
-_TABLES = (".csv", ".tsv", ".parquet")
-_HEADER = 8192  # bytes of a table's first line that are looked at
+_HEADER_LINES = 3  # as many as columns of two levels take, with a name of the index
+_FIELD = re.compile(r"([^\s<>,:]+)\s*:")  # of a nested type: struct<email: string>
+_WORD = re.compile(r"[^\W\d][\w-]{0,40}")
 _SETTINGS = {".cfg", ".conf", ".env", ".ini", ".json", ".toml", ".txt", ".yaml", ".yml", ""}
 _LOOKED_THROUGH = 100_000  # bytes of such a file
 
@@ -201,9 +202,10 @@ class _Plan:
             return
         if _any(use.name, self.policy.never_keep) or self._known(digest):
             return
-        withheld = [c.name for c in use.fingerprint.columns if self.workspace.settings.capture.withholds(c.name)]
+        names = [n for c in use.fingerprint.columns for n in (c.name, *_FIELD.findall(c.dtype or ""))]
+        withheld = [name for name in names if self.workspace.settings.capture.withholds(name)]
         if withheld:
-            self.notes.append(f"{use.name} is not kept: its column {withheld[0]!r} is in [capture] no_values")
+            self.notes.append(f"{use.name} is not kept: {_column(withheld)} is in [capture] no_values")
             return
         try:
             form, artifact, size = keep_frame(self.workspace.artifacts, value, digest, self._over_quota)
@@ -296,21 +298,23 @@ def copied(
 
 def withheld_column(path: Path, workspace: Workspace) -> str | None:
     """Why a file isn't kept for the columns it has or may have, whose values are not to be kept."""
-    from nbops.datafiles.read import columns
+    from nbops.datafiles.read import columns, possible_columns
 
     try:
-        names = columns(path)
+        names = [*columns(path), *possible_columns(path, _HEADER_LINES)]
     except NbopsError:
         return "not kept: [capture] no_values is set, and its columns can't be told"
     found = [name for name in names if workspace.settings.capture.withholds(name)]
-    return f"not kept: its column {found[0]!r} is in [capture] no_values" if found else None
+    return f"not kept: {_column(found)} is in [capture] no_values" if found else None
 
 
 def _secret_inside(path: Path, size: int) -> str | None:
     """Does a small file of settings hold what looks like a credential, or a table have a column of secrets?"""
-    if path.suffix.lower() in _TABLES:
-        found = [name for name in _header(path) if secret_name(name)]
-        return f"not kept: its column {found[0]!r} says that it holds secrets" if found else None
+    from nbops.datafiles.read import possible_columns
+
+    with suppress(NbopsError):
+        found = [name for name in possible_columns(path) if secret_name(name)]
+        return f"not kept: {_column(found)} says that it holds secrets" if found else None
     if path.suffix.lower() not in _SETTINGS or size > _LOOKED_THROUGH:
         return None
     with suppress(OSError, UnicodeDecodeError):
@@ -320,18 +324,10 @@ def _secret_inside(path: Path, size: int) -> str | None:
     return None
 
 
-def _header(path: Path) -> list[str]:
-    """The names of a table's columns; of a text table its first line in words, as there is no time for more at a
-    cell's end."""
-    if path.suffix.lower() == ".parquet":
-        from nbops.datafiles.read import columns
-
-        with suppress(NbopsError, OSError):
-            return list(columns(path))
-        return []
-    with suppress(OSError), path.open("rb") as file:
-        return [word.strip(" \"'") for word in re.split(r"[,;\t|]", file.readline(_HEADER).decode(errors="replace"))]
-    return []
+def _column(names: Sequence[str]) -> str:
+    """The first of some names that is a plain word: where a file has no header, anything else may be a value."""
+    plain = next((name for name in names if _WORD.fullmatch(name)), None)
+    return f"its column {plain!r}" if plain is not None else "a column of it"
 
 
 def _failed(error: Exception) -> str:

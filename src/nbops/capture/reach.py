@@ -6,6 +6,7 @@ Nothing of the user's is run for it: no property, no ``__iter__`` of his own, no
 
 from __future__ import annotations
 
+import array
 import collections
 import functools
 import re
@@ -13,6 +14,7 @@ import sys
 import sysconfig
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from nbops.capture.data import is_data
@@ -27,24 +29,56 @@ _DEPTH = 5
 Span = tuple[int, int]
 _ATOMS = frozenset({int, float, str, bytes, bool, complex, type(None), type, range, slice})
 _EVERYTHING = frozenset({"exec", "eval", "globals", "locals", "vars"})
-_RUNS_TEXT = re.compile(r"\bget_ipython\b|^[ \t]*%(?:run|load|rerun|recall|macro)\b", re.MULTILINE)
+_RUNS_TEXT = re.compile(
+    r"\bget_ipython\b|^[ \t]*%(?:run|load|rerun|recall|macro)\b"
+    r"|\b__main__\.|\bimport\s+__main__\b|\bmodules\b\W{1,8}(?:get\W{1,4})?__(?:main|name)__",
+    re.MULTILINE,
+)
 _AT_NAME = re.compile(r"@([A-Za-z_]\w*)")  # df.query("a > @b")
 _NOT_LOCAL = frozenset({*sys.stdlib_module_names, "nbops", "builtins"})
+_BUFFERS = (bytearray, memoryview, array.array)
+_WRAPPERS = (collections.UserDict, collections.UserList, collections.ChainMap, types.SimpleNamespace)
 _LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def roots(read: Iterable[str], builtins: frozenset[str], code: str, namespace: Mapping[str, Any]) -> list[str]:
-    """The names to begin with: those the text reads, those in texts for pandas; all where it runs text itself."""
+    """The names to begin with: those the text reads, those in texts for pandas; all where it runs text itself, or gets
+    hold of the notebook's namespace."""
     if builtins & _EVERYTHING or _RUNS_TEXT.search(code):
-        return sorted({*read, *(name for name in list(namespace) if not name.startswith("_"))})
+        return sorted({*read, *public(namespace)})
     named = _AT_NAME.findall(code) if "@" in code else ()
     return sorted({*read, *named})
 
 
-def reached(names: Iterable[str], namespace: Mapping[str, Any], *, through_functions: bool = True) -> dict[str, Any]:
-    """{path: data} within reach of names: ``df``, ``frames['train']``, ``self.rows``."""
+def public(namespace: Mapping[str, Any]) -> list[str]:
+    """The user's own names. What IPython keeps of outputs is no name of data: it has another, or nobody uses it, and
+    the number it goes by differs from one session to the next."""
+    return [name for name in list(namespace) if not name.startswith("_") and name not in ("In", "Out")]
+
+
+def called(imports: Mapping[str, str], calls: Iterable[str], namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the user's loaded modules a cell imports and calls itself: it has no name in the notebook yet."""
+    found = {}
+    for name in {call.partition(".")[0] for call in calls} & imports.keys() - namespace.keys():
+        module, _, part = imports[name].rpartition(".")
+        if module and is_local(module):
+            value = vars(sys.modules[module]).get(part)
+            if value is not None and not is_data(value):
+                found[name] = value
+    return found
+
+
+def reached(
+    names: Iterable[str],
+    namespace: Mapping[str, Any],
+    *,
+    more: Mapping[str, Any] = types.MappingProxyType({}),
+    through_functions: bool = True,
+) -> dict[str, Any]:
+    """{path: data} within reach of names: ``df``, ``frames['train']``, ``self.rows``. `more` are values of names that
+    the namespace doesn't have yet."""
     found: dict[str, Any] = {}
-    level = [(name, namespace[name]) for name in names if name in namespace]
+    level = [(name, namespace[name]) for name in names if name in namespace] + list(more.items())
     seen: set[int] = set()
     most = MOST
     for depth in range(_DEPTH):
@@ -80,6 +114,20 @@ def spans(value: Any) -> list[Span]:
     return list(dict.fromkeys(np.lib.array_utils.byte_bounds(array) for array in arrays))
 
 
+def beneath(inputs: Iterable[Any], names: Iterable[str], namespace: Mapping[str, Any], code: str) -> list[Span]:
+    """Where a cell may write to that isn't the data it names: the base of a view, a buffer that arrays lie in."""
+    found = [namespace[name] for name in names if type(namespace.get(name)) in _BUFFERS]
+    np = sys.modules.get("numpy")
+    if np is None:
+        return []
+    arrays = []
+    with suppress(ValueError, TypeError, BufferError):  # released, or with gaps
+        arrays += [np.frombuffer(value, "u1") for value in found if len(value)]
+    if ".base" in code:
+        arrays += [value.base for value in inputs if type(value) is np.ndarray]
+    return [span for array in arrays if type(array) is np.ndarray for span in spans(array)]
+
+
 def _inside(path: str, value: Any, namespace: Mapping[str, Any], functions: bool) -> Iterator[tuple[str, Any]]:
     """What a value holds, with what it is called. Asked is the type: `isinstance` would ask a property `__class__`."""
     kind = type(value)
@@ -108,7 +156,7 @@ def _inside(path: str, value: Any, namespace: Mapping[str, Any], functions: bool
     elif issubclass(kind, type):
         if is_local(value.__module__):
             yield from ((f"{path}.{key}", item) for key, item in list(vars(value).items()) if key[:2] != "__")
-    elif issubclass(kind, types.SimpleNamespace) or is_local(kind.__module__):
+    elif issubclass(kind, _WRAPPERS) or is_local(kind.__module__):
         try:
             held = object.__getattribute__(value, "__dict__")
         except AttributeError:
@@ -144,6 +192,7 @@ def _of_function(path: str, function: types.FunctionType, namespace: Mapping[str
         yield f"{path}.<default {i}>", item
     for name, item in (function.__kwdefaults__ or {}).items():
         yield f"{path}.<{name}>", item
+    yield from ((f"{path}.{key}", item) for key, item in function.__dict__.items() if key != "__wrapped__")
 
 
 @functools.lru_cache(maxsize=512)

@@ -85,7 +85,8 @@ class Catalogue:
             if seen.number == int(pointed["word"]):
                 return self._version(name, digest)
         there = [seen.number for seen in self._names[name].values()]
-        raise UnknownNameError("version of the data", asked, hint=f"{name} has {min(there)} to {max(there)}")
+        has = f"{min(there)} to {max(there)}" if len(there) > 1 else f"version {there[0]} only"
+        raise UnknownNameError("version of the data", asked, hint=f"{name} has {has}")
 
     def is_name(self, asked: str) -> bool:
         """Does it mean a name as such, and none of its versions in particular?"""

@@ -40,10 +40,10 @@ def lineage(asked: str, up: bool, down: bool, form: str | None, as_json: bool) -
 @json_option
 def stale(notebook: Path, as_json: bool) -> None:
     """Is what a notebook shows what running it from top to bottom would show? 0 it is, 4 it isn't."""
-    from nbops.lineage.stale import StaleKind, stale_notebook
-    from nbops.notebook.files import read
+    from nbops.lineage.on_disk import stale_on_disk
+    from nbops.lineage.stale import StaleKind
 
-    found = stale_notebook(workspace(), read(notebook))
+    found = stale_on_disk(workspace(), notebook)
     rows = [[f.said, f.kind.value, f.why] for f in found]
     show(found, lambda: table(rows, ["cell", "", "why"], f"{notebook}: nothing stale is known"), as_json)
     if any(f.kind is not StaleKind.COUNTS for f in found):

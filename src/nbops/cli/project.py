@@ -100,8 +100,8 @@ def verify(notebook: Path, as_json: bool) -> None:
     def text() -> str:
         if not result.records:
             return f"{notebook} carries no records; run it with tracking on"
-        wrong = [[f.cell, f.what, f.why] for f in result.findings if f.result == DIFFERS]
-        wrong += [[s.cell, s.kind, s.why] for s in result.stale]
+        wrong = [[f.cell + 1, f.what, f.why] for f in result.findings if f.result == DIFFERS]
+        wrong += [[s.cell + 1 if s.cell is not None else "", s.kind, s.why] for s in result.stale]
         counts = f"{count(result.records, 'record')}: " + ", ".join(
             f"{result.count(kind)} {kind}" for kind in (SAME, DIFFERS, NOT_CHECKABLE)
         )

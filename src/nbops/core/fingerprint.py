@@ -39,7 +39,9 @@ class Fingerprint:
         said = []
         if self.kind != other.kind:
             said.append(f"kind: {self.kind} became {other.kind}")
-        if self.shape != other.shape:
+        if self.shape != other.shape and self.kind == other.kind == "file":
+            said.append(f"size: {sum(self.shape):,} bytes became {sum(other.shape):,}")
+        elif self.shape != other.shape:
             said.append(f"shape: {_times(self.shape)} became {_times(other.shape)}")
         mine, theirs = {c.name: c for c in self.columns}, {c.name: c for c in other.columns}
         gone, new = [n for n in mine if n not in theirs], [n for n in theirs if n not in mine]

@@ -10,12 +10,15 @@ Parquet comes in the types it was written with.
 
 from __future__ import annotations
 
+import bz2
+import csv
 import glob
+import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbops.core.errors import InputDataError
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 65_536
 _BLOCK_BYTES = 4 << 20
+_HEAD_BYTES = 1 << 18
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _PARQUET = (".parquet", ".pq")
 _COMPRESSED = (".gz", ".bz2")
@@ -99,6 +103,47 @@ def columns(path: Path) -> list[str]:
     return names
 
 
+def possible_columns(path: Path, lines: int = 1) -> list[str]:
+    """Every name that a column of the file may have: of nested Parquet columns the inner ones too; of a text the
+    fields of its first `lines` lines, and of comments before them, by any usual separator.
+
+    Raises
+    ------
+    InputDataError
+        If the file can't be read, or is none of those formats.
+    """
+    with _said_plainly(path):
+        if _format(path) == "parquet":
+            import pyarrow.parquet as pq
+
+            return list(_nested(pq.read_schema(path)))
+        opened: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix.lower(), open)
+        with opened(path, "rb") as file:
+            rows = file.read(_HEAD_BYTES).decode("utf-8-sig", "replace").splitlines()
+    found: list[str] = []
+    for row in rows:
+        fields = [row.strip(), *(f for separator in ",;\t|" for f in _fields(row, separator))]
+        found += [name for name in dict.fromkeys(field.strip().lstrip("#").strip(" \"'") for field in fields) if name]
+        lines -= bool(row.strip()) and not row.lstrip().startswith("#")
+        if lines <= 0:
+            break
+    return found
+
+
+def _fields(row: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([row], delimiter=separator), [])
+    except csv.Error:  # a field without an end
+        return row.split(separator)
+
+
+def _nested(parent: Any) -> Iterator[str]:
+    for i in range(getattr(parent, "num_fields", 0) or len(getattr(parent, "names", ()))):
+        field = parent.field(i)
+        yield field.name
+        yield from _nested(field.type)
+
+
 def batches(path: Path, malformed: list[MalformedLine] | None = None) -> Iterator[pa.RecordBatch]:
     """The file's rows, in order, at most 65,536 a batch.
 
@@ -140,7 +185,7 @@ def _format(path: Path) -> str:
 
 
 def _csv_names(path: Path) -> list[str]:
-    import pyarrow.csv as csv
+    from pyarrow import csv
 
     with csv.open_csv(
         path,
@@ -154,7 +199,7 @@ def _csv_names(path: Path) -> list[str]:
 
 def _csv_blocks(path: Path, names: list[str], malformed: list[MalformedLine] | None) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
-    import pyarrow.csv as csv
+    from pyarrow import csv
 
     lines = 1  # the header
 

@@ -130,12 +130,28 @@ class _Walk:
                 if following not in self.nodes and len(self.nodes) >= MOST_NODES:
                     self.cut = True
                     return
+                if following in self.nodes and self._closes(edge):
+                    continue  # two kernels that each read what the other wrote
                 self._keep(following, other)
                 self.edges.setdefault((edge.source, edge.target, edge.kind), edge)
                 state = (following, other)
                 if state not in seen:
                     seen.add(state)
                     queue.append(state)
+
+    def _closes(self, edge: Edge) -> bool:
+        """Would a file, with this edge, come from itself?"""
+        if "file:" not in (edge.source[:5], edge.target[:5]) or (edge.source, edge.target, edge.kind) in self.edges:
+            return False
+        onwards: dict[str, list[str]] = {}
+        for source, target, _ in self.edges:
+            onwards.setdefault(source, []).append(target)
+        seen, waiting = {edge.target}, [edge.target]
+        while waiting:
+            following = [node for node in onwards.get(waiting.pop(), ()) if node not in seen]
+            seen.update(following)
+            waiting += following
+        return edge.source in seen
 
     def _steps(self, node: str, kernel: str | None, *, upward: bool) -> Iterator[tuple[Edge, str | None]]:
         for other in self._reached(node, kernel, upward=upward):

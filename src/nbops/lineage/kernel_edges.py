@@ -25,6 +25,7 @@ class KernelEdges:
         self.cells = [cell_id(e) for e in history.executions]
         self.last: dict[str, str] = {}
         self._models: dict[str, int] = {}
+        self._copies: dict[tuple[str, str | None], str] = {}  # (path, digest) → the node of a file that is a copy
         self._imports: set[str] = set()
         self._to: dict[str, list[Edge]] = {}
         self._from: dict[str, list[Edge]] = {}
@@ -124,7 +125,7 @@ class KernelEdges:
                 self.last[name] = f"name:{index}/{name}"
         for file in record.files:
             if file.mode != "read":
-                self._edge(cell, self._file(execution, file), "writes")
+                self._edge(cell, self._file(execution, file, self._again(execution, file)), "writes")
 
     def named(self, name: str) -> str | None:
         """The node of what a name held last."""
@@ -176,9 +177,27 @@ class KernelEdges:
         label = f"{name}: {kind.rpartition('.')[2]}"
         return self._node(f"model:{digest}", NodeKind.MODEL, label, {"digest": digest, "type": kind})
 
-    def _file(self, execution: Execution, file: FileUse) -> str:
+    def _again(self, execution: Execution, file: FileUse) -> bool:
+        """Was this file made of one of the same content (a copy)? Then it is another node, or it came from itself."""
+        cell, node = cell_id(execution), f"file:{file.digest}"
+        if file.digest is None or node not in self.nodes:
+            return False
+        seen, waiting = {cell}, [cell]
+        while waiting:
+            for edge in self.at(waiting.pop(), upward=True):
+                if edge.source not in seen:
+                    seen.add(edge.source)
+                    waiting.append(edge.source)
+        return node in seen
+
+    def _file(self, execution: Execution, file: FileUse, again: bool = False) -> str:
         # What was not hashed is joined with nothing: the same name may hold something else each time.
-        node = f"file:{file.digest}" if file.digest else f"file:{file.path}#{execution.run.id}/{execution.record.seq}"
+        here = f"file:{file.path}#{execution.run.id}/{execution.record.seq}"
+        node = f"file:{file.digest}" if file.digest and not again else here
+        if again:
+            self._copies[file.path, file.digest] = node
+        elif file.mode == "read":
+            node = self._copies.get((file.path, file.digest), node)
         paths = [file.path]
         if node in self.nodes:
             paths = list(dict.fromkeys([*self.nodes[node].detail["paths"], file.path]))

@@ -39,7 +39,7 @@ class StaleKind(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Stale:
     """One thing that isn't as it looks (of the kind COUNTS: one that only looks wrong). `cell` counts all cells of the
-    notebook from 0; in a session without a notebook file it is None. `said` is how people find the cell: ``In [5]``;
+    notebook from 0; in a session without a notebook file it is None. `said` is how people find it: ``cell 3 (In [5])``;
     `cell_id` is the front end's id, where there is one."""
 
     cell: int | None
@@ -65,7 +65,7 @@ class _Shown:
 
     @property
     def said(self) -> str:
-        where = f"cell {self.index}" if self.index is not None else "a cell"
+        where = f"cell {self.index + 1}" if self.index is not None else "a cell"
         return f"{where} (In [{self.count}])" if self.count is not None else where
 
 
@@ -372,5 +372,5 @@ def _stale(cell: _Shown, kind: StaleKind, why: str) -> Stale:
 
 
 def _finding(cell: Cell, kind: StaleKind, why: str) -> Stale:
-    said = f"cell {cell.index}" + (f" (In [{cell.execution_count}])" if cell.execution_count else "")
+    said = f"cell {cell.index + 1}" + (f" (In [{cell.execution_count}])" if cell.execution_count else "")
     return Stale(cell=cell.index, said=said, kind=kind, why=why, cell_id=cell.id)

@@ -260,7 +260,7 @@ def _check_format(data: Any, name: str) -> None:
     for index, cell in enumerate(cells):
         wrong = _wrong_with(cell)
         if wrong:
-            raise NotebookError(f"the notebook {name} is broken: cell {index} {wrong}; save it again from Jupyter")
+            raise NotebookError(f"the notebook {name} is broken: cell {index + 1} {wrong}; save it again from Jupyter")
 
 
 def _wrong_with(cell: Any) -> str | None:

@@ -90,7 +90,7 @@ def schema(notebook: Notebook) -> tuple[Parameter, ...]:
     tree = parsed(cell.source)
     if tree is None:
         raise ParameterError(
-            f"the parameters cell of {str(notebook.path)!r} (cell {cell.index}) isn't valid Python"
+            f"the parameters cell of {str(notebook.path)!r} (cell {cell.index + 1}) isn't valid Python"
             f"{_where_broken(cell.source)}; correct it, then try again"
         )
     comments = _comments(cell.source)

@@ -127,10 +127,10 @@ def _summary(record: CellRecord) -> str:
     """What was captured, in one line."""
     said = [f"{m.name} {number(m.value)}" for m in record.metrics[:3]]
     if len(record.metrics) > 3:
-        said.append(f"{len(record.metrics) - 3} more metrics")
+        said.append(f"{len(record.metrics) - 3} more metric{'s' * (len(record.metrics) != 4)}")
     said += [f"{m.name}: {_class(m.type)}" for m in record.models[:2]]
     if record.models[2:]:
-        said.append(f"{len(record.models) - 2} more models")
+        said.append(f"{len(record.models) - 2} more model{'s' * (len(record.models) != 3)}")
     if not said:
         said += [f"{len(record.params)} parameter{'s' * (len(record.params) != 1)}"] if record.params else []
         names = list(dict.fromkeys([u.name for u in record.writes] or [u.name for u in record.reads]))

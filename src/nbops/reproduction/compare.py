@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from nbops.core.fingerprint import Fingerprint
@@ -103,7 +104,8 @@ def _cell(then: CellRecord | None, now: CellRecord | None, where: Layout, rtol: 
 def _data(what: str, then: Sequence[DataUse], now: Sequence[DataUse]) -> Iterator[Finding]:
     for name, mine, theirs in _paired({u.name: u.fingerprint for u in then}, {u.name: u.fingerprint for u in now}):
         if mine is None or theirs is None:
-            yield _only(what, name, mine is None)
+            if not name.startswith("Out["):  # numbered as the cells ran, untracked ones too: the data has another name
+                yield _only(what, name, mine is None)
         elif mine.digest is None or theirs.digest is None:
             yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=mine.reason or theirs.reason or "")
         elif mine.digest == theirs.digest:
@@ -126,7 +128,7 @@ def _files(what: str, mode: str, then: CellRecord, now: CellRecord, where: Layou
     mine_by = {where.below(u.path) or u.path: u for u in then.files if u.mode == mode}
     theirs_by = {where.back(u.path): u for u in now.files if u.mode == mode}
     theirs_by = {where.below(path) or path: u for path, u in theirs_by.items()}
-    for name, mine, theirs in _paired(mine_by, theirs_by):
+    for name, mine, theirs in _paired(mine_by, _renamed(mine_by, theirs_by)):
         if mine is None or theirs is None:
             yield _only(what, name, mine is None)
         elif mine.digest is None or theirs.digest is None:
@@ -136,6 +138,19 @@ def _files(what: str, mode: str, then: CellRecord, now: CellRecord, where: Layou
             yield Finding(what=what, name=name, verdict=Verdict.IDENTICAL)
         else:
             yield Finding(what=what, name=name, verdict=Verdict.DIFFERENT, why=_sizes(mine, theirs))
+
+
+def _renamed(then: Mapping[str, FileUse], now: Mapping[str, FileUse]) -> dict[str, FileUse]:
+    """Files of now by the names of then: libraries give parts of a dataset random ones, in the same folder."""
+    gone: dict[tuple[PurePosixPath, str | None], list[str]] = {}
+    for name, use in then.items():
+        if name not in now and use.digest is not None:
+            gone.setdefault((PurePosixPath(name).parent, use.digest), []).append(name)
+    found = {}
+    for name, use in now.items():
+        names = gone.get((PurePosixPath(name).parent, use.digest)) if name not in then else None
+        found[names.pop(0) if names else name] = use
+    return found
 
 
 def _params(then: Mapping[str, Any], now: Mapping[str, Any], where: Layout) -> Iterator[Finding]:

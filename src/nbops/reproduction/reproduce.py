@@ -227,7 +227,7 @@ def _judged(result: Reproduction) -> Reproduction:
         return dataclasses.replace(result, verdict=Verdict.COULD_NOT, why=why)
     if verdict is Verdict.DIFFERENT and result.first is not None:
         first = result.first
-        column = f", column {first.column!r}" if first.column else ""
+        column = f", column {first.column!r}" if first.column and not first.why.endswith(f": {first.column}") else ""
         why = f"first in cell {first.cell}: {first.what} {first.name!r}{column}: {first.why}"
         if changed:
             why = f"the input {', '.join(dict.fromkeys(changed))} has changed since; {why}"

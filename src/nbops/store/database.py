@@ -358,7 +358,10 @@ class Database(Reader):
                     " space, nothing already recorded is lost"
                 ) from error
             if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-                raise StoreError(f"the store {self.path} is damaged ({error}); run 'nbops doctor'") from error
+                raise StoreError(
+                    f"the store {self.path} is damaged ({error}); restore it from a backup, or move the file away (with"
+                    " its -wal and -shm): 'nbops doctor --rebuild' then makes it anew, of the records in notebooks"
+                ) from error
             raise StoreError(f"the store {self.path}: {error}") from error
 
 

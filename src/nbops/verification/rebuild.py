@@ -39,7 +39,7 @@ def rebuild(workspace: Workspace, folder: Path | None = None) -> Rebuilt:
             continue
         notebooks += bool(found)
         for item in found:
-            where = f"{path}, cell {item.cell_index}"
+            where = f"{path}, cell {item.cell_index + 1}"
             if not embedded.check(item.payload):
                 lost.append(f"{where}: its record was altered")
                 continue

@@ -10,15 +10,13 @@ And of the notebook as a whole: does it show what running it from top to bottom 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from nbops.core.canonical import digest, dump_encoded
 from nbops.core.errors import CorruptArtifactError, NotebookError, UnknownNameError
-from nbops.core.runs import CellRecord, FileUse
-from nbops.fingerprints.fingerprint import fingerprint
+from nbops.core.runs import CellRecord
+from nbops.lineage.on_disk import LastUses, file_now, last_uses
 from nbops.lineage.stale import Stale, StaleKind, stale_notebook
 from nbops.notebook import embedded, files
 from nbops.notebook.embedded import EmbeddedRecord
@@ -65,24 +63,13 @@ def verify(workspace: Workspace, path: Path) -> Verification:
     """
     book = files.read(path)
     found = embedded.embedded(book)
-    last = _last_uses(found)
+    last = last_uses(found)
     findings = [finding for item in found for finding in _record(workspace, item, last)]
     stale = stale_notebook(workspace, book) if found else ()
     return Verification(notebook=str(path), records=len(found), findings=tuple(findings), stale=stale)
 
 
-def _last_uses(found: list[EmbeddedRecord]) -> dict[str, tuple[str | None, int]]:
-    """Of each file the digest it had when it was last used here, and in which cell: only that can be there still."""
-    uses = []
-    for item in found:
-        if embedded.check(item.payload):
-            with suppress(NotebookError):
-                uses.append((embedded.record_from(item.payload), item.cell_index))
-    uses.sort(key=lambda use: use[0].started_at or datetime.min.replace(tzinfo=UTC))
-    return {file.path: (file.digest, cell) for record, cell in uses for file in record.files}
-
-
-def _record(workspace: Workspace, item: EmbeddedRecord, last: dict[str, tuple[str | None, int]]) -> Iterator[Finding]:
+def _record(workspace: Workspace, item: EmbeddedRecord, last: LastUses) -> Iterator[Finding]:
     def finding(what: str, ok: bool | None, why: str = "") -> Finding:
         result = NOT_CHECKABLE if ok is None else SAME if ok else DIFFERS
         return Finding(cell=item.cell_index, what=what, result=result, why="" if ok else why)
@@ -111,26 +98,9 @@ def _record(workspace: Workspace, item: EmbeddedRecord, last: dict[str, tuple[st
         except CorruptArtifactError as error:
             yield finding(f"artifact {artifact.name}", False, str(error))
     for file in {file.path: file for file in record.files}.values():
-        yield finding(f"file {file.path}", *_file(workspace, file, *last[file.path]))
+        yield finding(f"file {file.path}", *file_now(workspace, file, *last[file.path]))
     for use in (*record.reads, *record.writes):
         yield finding(f"data {use.name}", None, "a variable of a kernel that is gone")
-
-
-def _file(workspace: Workspace, file: FileUse, last: str | None, cell: int) -> tuple[bool | None, str]:
-    place = workspace.root / file.path
-    if file.digest is None:
-        return None, file.reason or "it was not fingerprinted"
-    if file.digest != last:
-        return None, f"cell {cell} used another content of it later"
-    if not place.is_file():
-        return None, "it is gone"
-    try:
-        now = fingerprint(place)
-    except OSError as error:
-        return None, f"it can't be read: {error.strerror}"
-    if now.digest is None:
-        return None, now.reason or "it can't be fingerprinted"
-    return now.digest == file.digest, "its content has changed since"
 
 
 def _in_store(workspace: Workspace, item: EmbeddedRecord, record: CellRecord) -> tuple[bool | None, str]:

@@ -51,6 +51,7 @@ class ScopeFiles:
         self.root = str(workspace.root).rstrip(os.sep) + os.sep
         self.home = str(workspace.home).rstrip(os.sep) + os.sep
         self._opened: dict[str, _Opened] = {}
+        self._folders: set[str] = set()  # that something was written into
         self._elsewhere: dict[str, FileUse] = {}
         self.connecting = ""  # what sqlite3 is about to connect to
 
@@ -63,6 +64,8 @@ class ScopeFiles:
             self.watch.note(f"more than {_MOST_FILES} files were opened; the first {_MOST_FILES} are recorded")
             return
         if os.path.isdir(path):  # noqa: PTH112
+            if written:
+                self._folders.add(path)
             return
         stamp = _stamp(path)
         if is_temporary(path, self.root) and (stamp is None or stamp[1] >= self.watch.began_ns - 10_000_000):
@@ -89,9 +92,29 @@ class ScopeFiles:
                 else:
                     reason = "it was changed or removed by the cell's end: what was read is not known any more"
                     uses.append(FileUse(path=name, mode="read", digest=None, size=use.stamp[0], reason=reason))
-            if use.written and now is not None:
+            if use.written and os.path.isdir(path):  # noqa: PTH112
+                self._folders.add(path)
+            elif use.written and now is not None:
                 uses.append(self._use(name, path, "write", now))
+        for folder in sorted(self._folders):
+            uses += self._written_into(folder)
         return (*uses, *self._elsewhere.values())
+
+    def _written_into(self, folder: str) -> list[FileUse]:
+        """What a library has written into a folder (a partitioned dataset), told by the times of its files."""
+        ws, reason = self.watch.scope.workspace, "a folder: its files are recorded one by one"
+        uses = [FileUse(path=relative(ws, Path(folder)), mode="write", digest=None, reason=reason)]
+        for file in sorted(Path(folder).rglob("*")):
+            stamp = _stamp(str(file))
+            if stamp is None or stamp[1] < self.watch.began_ns - 10_000_000 or not file.is_file():
+                continue
+            if (known := self._opened.get(str(file))) is not None and known.written:
+                continue
+            if len(uses) >= _MOST_FILES:
+                self.watch.note(f"more than {_MOST_FILES} files were written into {uses[0].path}; not all are recorded")
+                break
+            uses.append(self._use(relative(ws, file), str(file), "write", stamp))
+        return uses
 
     def _use(self, name: str, path: str, mode: str, stamp: tuple[int, int] | None) -> FileUse:
         if not os.path.isfile(path):  # noqa: PTH113 - a pipe or device must not be read
@@ -194,9 +217,9 @@ class NamedFileProbe(CallProbe):
                 text = os.path.expanduser(os.fsdecode(name))  # noqa: PTH111
                 if "://" in text:
                     watch.files.connected(public_url(text), "url")
-                elif os.path.isdir(text):  # noqa: PTH112
+                elif self.mode == "read" and os.path.isdir(text):  # noqa: PTH112
                     for file in sorted(f for f in Path(text).rglob("*") if f.is_file()):
-                        watch.files.opened(str(file), read=self.mode == "read", written=self.mode == "write")
+                        watch.files.opened(str(file), read=True, written=False)
                 elif self.mode == "read" and glob.has_magic(text) and not os.path.exists(text):  # noqa: PTH110
                     for found in sorted(glob.glob(text, recursive=True)):  # noqa: PTH207
                         watch.files.opened(found, read=True, written=False)
