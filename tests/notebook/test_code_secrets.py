@@ -38,6 +38,8 @@ STAYS = [
     'tokens = ["the","cat"]',
     'pass_rate = "high"',
     'if token == "the": ...',
+    'if name in ("password", "token"): ...',
+    'help = "postgresql://USER:PASSWORD@HOST/x"',
     'PRIMARY_KEY = "id"; sort_key = "column_2"',
     'PRIMARY_KEY = "customer_id_number"',
     'vectorizer = TfidfVectorizer(token_pattern=r"(?u)\\b\\w+\\b")',

@@ -42,7 +42,8 @@ _KEY_NAME = re.compile(
 _KEY_VALUE = re.compile(r"(?=\S*\d)\S{6,}|\S{16,}")
 
 _PLACEHOLDER = (  # what stands where a secret is put in
-    r"(?:\{[^{}\s]*\}|%\(\w+\)s|%s|(?-i:\$\{?[A-Z_][A-Z0-9_]*\}?)|<[\w ]+>|\*{3,}|:[a-z_]+(?=[\s,;)]|$))(?![\w])"
+    r"(?:\{[^{}\s]*\}|%\(\w+\)s|%s|(?-i:\$\{?[A-Z_][A-Z0-9_]*\}?)|<[\w ]+>|\*{3,}|(?-i:PASSWORD|PASS)|…"
+    r"|:[a-z_]+(?=[\s,;)]|$))(?![\w])"
 )
 _SEPARATOR = r"(?:\\*['\"])?\s*(?!:\s+(?-i:[a-z]+[,.;]?\s+[a-z(]))[=:]\s*(?:\\*['\"])?"  # "token: the user's" is prose
 _NO_CODE = (  # True, a call or an index, self.token, token=token, a placeholder

@@ -78,6 +78,8 @@ def _among_columns(node: ast.AST, child: ast.AST, columns: bool) -> bool:
             return _last(node.target) in _COLUMNS
         case ast.Subscript():
             return child is node.slice
+        case ast.Compare():  # name in ("password", "token")
+            return True
     return columns and isinstance(node, (ast.Dict, ast.List, ast.Tuple))
 
 
