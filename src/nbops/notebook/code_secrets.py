@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 from nbops.core.hushed import hushed
 from nbops.core.redaction import REDACTED, may_hold_secret, redact_text, without_hidden
-from nbops.notebook.secret_places import plainly_none, whole_secrets
+from nbops.notebook.secret_places import LEAVES, plainly_none, whole_secrets
 from nbops.notebook.syntax import parsed, python_source
 
 _QUOTED = re.compile(r"(?s)(?P<prefix>[A-Za-z]*)(?P<quote>\"{3}|'{3}|[\"'])(?P<body>.*)(?P=quote)")
@@ -29,13 +29,12 @@ _Token = tuple[_Place, _Place, str]
 
 def redact_code(source: str) -> str:
     """The code without secrets; the very text where it has none."""
-    source = without_hidden(source)
-    return _redacted(source)[0] if may_hold_secret(source) else source
+    return _redacted(without_hidden(source))[0]
 
 
 def literal_secrets(source: str) -> frozenset[str]:
     """The texts in the code that the name they go under gives away: they are secret under any other name too."""
-    return _redacted(source)[1] if may_hold_secret(source) else frozenset()
+    return _redacted(without_hidden(source))[1]
 
 
 def holes(text: str) -> list[int]:
@@ -60,6 +59,8 @@ def holes(text: str) -> list[int]:
 @functools.lru_cache(maxsize=64)  # a cell's text is asked for more than once
 def _redacted(source: str) -> tuple[str, frozenset[str]]:
     """(the code without secrets, the texts that were taken out whole)"""
+    if not may_hold_secret(source):
+        return source, frozenset()
     tree = parsed(source)
     if tree is None or "\r" in source.replace("\r\n", "\n"):
         return redact_text(source), frozenset()
@@ -162,7 +163,7 @@ def _texts(tree: ast.Module) -> Iterator[ast.expr]:
         node = stack.pop()
         if isinstance(node, (ast.Constant, ast.JoinedStr)):
             yield node
-        else:
+        elif type(node) not in LEAVES:
             stack.extend(ast.iter_child_nodes(node))
 
 

@@ -44,6 +44,10 @@ _OF_TABLES |= {
     "rename_axis",
     "assign",
 }
+# what states a value, and what has nothing in it: most of a tree is neither
+_STATING = {ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr, ast.keyword, ast.arguments, ast.Dict, ast.Compare}
+_STATING |= {ast.Tuple, ast.List, ast.Set, ast.Call}
+LEAVES = {ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.Pass}
 _NOTHING = re.compile(
     r"(?i)\W*|[<\[]/?[\w| ]+[>\]]|(?:bearer|basic|token|none|null|true|false|auto|required|optional|changeme|utf-?8)\s*"
 )
@@ -58,10 +62,16 @@ def whole_secrets(tree: ast.Module) -> set[ast.expr]:
     stack: list[tuple[ast.AST, bool]] = [(tree, False)]  # (node, are its keys names of columns)
     while stack:
         node, columns = stack.pop()
-        if not (columns and isinstance(node, (ast.Dict, ast.List, ast.Tuple))):
+        kind = type(node)
+        if kind in LEAVES:
+            continue
+        if kind in _STATING and not (columns and isinstance(node, (ast.Dict, ast.List, ast.Tuple))):
             for name, value in _named(node):
                 found.update(_parts(name, value))
-        stack += [(child, _among_columns(node, child, columns)) for child in ast.iter_child_nodes(node)]
+        if kind in _STATING or kind is ast.Subscript:
+            stack += [(child, _among_columns(node, child, columns)) for child in ast.iter_child_nodes(node)]
+        else:
+            stack += [(child, False) for child in ast.iter_child_nodes(node)]
     return found
 
 
