@@ -70,7 +70,9 @@ def _redacted(source: str) -> tuple[str, frozenset[str]]:
         new = code.text()
     except (tokenize.TokenError, SyntaxError, RecursionError):  # what Python parses and tokenize doesn't
         return redact_text(source), frozenset()
-    after = tree if new == source else parsed(new)
+    if new == source:
+        return source, secrets
+    after = parsed(new)
     if after is None or _kinds(after) != _kinds(tree):
         return redact_text(source), secrets
     return new, secrets
