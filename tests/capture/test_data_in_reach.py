@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from nbops.capture.cells import CellStart
@@ -173,6 +173,7 @@ def written(session: Session, source: str, namespace: dict[str, Any]) -> list[st
 @pytest.mark.filterwarnings("ignore")  # a change by a way that will go is one too
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pair=st.sampled_from(PAIRS), path=st.sampled_from(sorted(PATHS)), act=st.sampled_from(sorted(ACTS)))
+@example(pair=("df", "{X}.sort_values('s', ascending=False, inplace=True)"), path="another name", act="here")
 def test_no_change_in_place_is_missed(session: Session, pair: tuple[str, str], path: str, act: str) -> None:
     data, change = pair
     before, expression, recorded = (text.format(D=data) for text in PATHS[path])

@@ -126,7 +126,7 @@ def test_the_numbers_of_data_versions_mean_what_they_meant(ws: Workspace) -> Non
     assert list(was) == ["rides.csv@1", "rides.csv@2", "rides.csv@3"]
     delete(ws, [first])
     assert {v.ref: v.digest for v in Catalogue(ws).listed("rides.csv")} == {"rides.csv@3": was["rides.csv@3"]}
-    with pytest.raises(UnknownNameError, match=r"rides\.csv has 3 to 3"):
+    with pytest.raises(UnknownNameError, match=r"rides\.csv has version 3 only"):
         Catalogue(ws).find("rides.csv@1")
     for text in ("a,b\n9,9\n", "a,b\n1,3\n"):  # new content, and one that had a number before
         (ws.root / "rides.csv").write_text(text)

@@ -59,7 +59,7 @@ def written(cell: OpenCell, budget_s: float, known: Known) -> list[DataUse]:
         if rebound or differs:
             found.append(use)
         if differs and not rebound:
-            changed += cell.spans[path]
+            changed += [*cell.spans[path], *spans(value)]  # sorted in place, it lies elsewhere under all its names
     if changed or left:
         others = reached(public(cell.namespace), cell.namespace)
         for path, value in others.items():
