@@ -31,12 +31,23 @@ def main() -> None:
         return heard(self, msg, cell, cell_index)
 
     async def check(self: Any, cell: Any, cell_index: int, exec_reply: Any) -> None:
-        if exec_reply is not None:
+        if exec_reply is not None and spec["engine"] != "nbops":
             note(cell_index, "execute_reply", exec_reply["content"])
         await checked(self, cell, cell_index, exec_reply)
 
     nbclient.NotebookClient.process_message = process_message
     nbclient.NotebookClient._check_raise_for_error = check
+    if spec["engine"] == "nbops":  # which asks nbclient only about a reply that says more than "ok"
+        from nbops.pipeline.conversation import Conversation
+
+        replied = Conversation.replied
+
+        def noted(self: Any, sent: Any) -> Any:
+            reply = replied(self, sent)
+            note(sent.place, "execute_reply", reply["content"])
+            return reply
+
+        Conversation.replied = noted  # type: ignore[method-assign]
     more = {"extra_arguments": spec["arguments"]} if spec["arguments"] else {}
     try:
         papermill.execute_notebook(

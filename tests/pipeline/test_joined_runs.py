@@ -156,7 +156,7 @@ def test_what_makes_no_sense_is_refused_and_leaves_the_run_as_it_was(joined):
     project, one = joined
     with pytest.raises(UsageError, match=r"step 'each' of the pipeline 'main' needs 'make', which hasn't .* run 'k'"):
         one("each")
-    with pytest.raises(UnknownNameError, match="no step 'mak'; did you mean 'make'"):
+    with pytest.raises(UnknownNameError, match="no step of the pipeline 'main' called 'mak'; did you mean 'make'"):
         one("mak")
     with pytest.raises(UsageError, match="'  ' is no name for a run"):
         one("make", "  ")

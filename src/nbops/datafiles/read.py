@@ -14,6 +14,7 @@ import bz2
 import csv
 import glob
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,14 +113,17 @@ def possible_columns(path: Path, lines: int = 1) -> list[str]:
     InputDataError
         If the file can't be read, or is none of those formats.
     """
-    with _said_plainly(path):
-        if _format(path) == "parquet":
+    if _format(path) == "parquet":
+        with _said_plainly(path):
             import pyarrow.parquet as pq
 
             return list(_nested(pq.read_schema(path)))
-        opened: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix.lower(), open)
+    opened: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix.lower(), open)
+    try:  # without Arrow: asked at a cell's end
         with opened(path, "rb") as file:
             rows = file.read(_HEAD_BYTES).decode("utf-8-sig", "replace").splitlines()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputDataError(f"{path} can't be read ({error}); check the file, or write it again") from error
     found: list[str] = []
     for row in rows:
         fields = [row.strip(), *(f for separator in ",;\t|" for f in _fields(row, separator))]

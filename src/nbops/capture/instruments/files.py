@@ -64,8 +64,6 @@ class ScopeFiles:
             self.watch.note(f"more than {_MOST_FILES} files were opened; the first {_MOST_FILES} are recorded")
             return
         if os.path.isdir(path):  # noqa: PTH112
-            if written:
-                self._folders.add(path)
             return
         stamp = _stamp(path)
         if is_temporary(path, self.root) and (stamp is None or stamp[1] >= self.watch.began_ns - 10_000_000):
@@ -74,6 +72,12 @@ class ScopeFiles:
         if read and not use.written and not use.read:  # reading what the cell itself wrote is no input
             use.read, use.stamp = True, stamp
         use.written = use.written or written
+
+    def writing_into(self, folder: str) -> None:
+        """A library is about to write files into a folder, under names of its own."""
+        path = os.path.abspath(folder)  # noqa: PTH100
+        if not is_noise(path, self.root, self.home):
+            self._folders.add(path)
 
     def connected(self, path: str, cause: str) -> None:
         """Something that is no file was reached."""
@@ -223,6 +227,8 @@ class NamedFileProbe(CallProbe):
                 elif self.mode == "read" and glob.has_magic(text) and not os.path.exists(text):  # noqa: PTH110
                     for found in sorted(glob.glob(text, recursive=True)):  # noqa: PTH207
                         watch.files.opened(found, read=True, written=False)
+                elif os.path.isdir(text):  # noqa: PTH112
+                    watch.files.writing_into(text)
                 else:
                     watch.files.opened(text, read=self.mode == "read", written=self.mode == "write")
 
