@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-PART_CELLS = 1 << 19
-"""Cells of a table in one part: as numbers 4 MB, so that what is made of it stays small whatever the table's size."""
+PART_CELLS = 1 << 18
+"""Cells of a table in one part: as numbers 2 MB, so that what is made of it stays small whatever the table's size."""
 
 
 class Profiler:
