@@ -6,7 +6,7 @@ and to the cells that read it; from a model to its versions. Variables never joi
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from nbops.core.lineage import Edge, Graph, Node, NodeKind
@@ -65,6 +65,7 @@ class _Walk:
         self.kernels: dict[str, KernelEdges] = {}
         self.nodes: dict[str, Node] = {}
         self.edges: dict[tuple[str, str, str], Edge] = {}
+        self.onwards: defaultdict[str, set[str]] = defaultdict(set)  # of the edges, source → targets
         self.cut = False
 
     def around(self, target: Target, *, up: bool, down: bool) -> Graph:
@@ -134,6 +135,7 @@ class _Walk:
                     continue  # two kernels that each read what the other wrote
                 self._keep(following, other)
                 self.edges.setdefault((edge.source, edge.target, edge.kind), edge)
+                self.onwards[edge.source].add(edge.target)
                 state = (following, other)
                 if state not in seen:
                     seen.add(state)
@@ -143,12 +145,9 @@ class _Walk:
         """Would a file, with this edge, come from itself?"""
         if "file:" not in (edge.source[:5], edge.target[:5]) or (edge.source, edge.target, edge.kind) in self.edges:
             return False
-        onwards: dict[str, list[str]] = {}
-        for source, target, _ in self.edges:
-            onwards.setdefault(source, []).append(target)
         seen, waiting = {edge.target}, [edge.target]
         while waiting:
-            following = [node for node in onwards.get(waiting.pop(), ()) if node not in seen]
+            following = [node for node in self.onwards[waiting.pop()] if node not in seen]
             seen.update(following)
             waiting += following
         return edge.source in seen
