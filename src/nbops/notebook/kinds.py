@@ -11,12 +11,12 @@ import math
 import numbers
 import operator
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
+from nbops.core.hushed import hushed
 from nbops.notebook.values import NotLiteralError, literal
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -326,8 +326,7 @@ def _lenient(text: str) -> Any:
 
 def _python(text: str) -> Any:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\\d" in a text is no invalid escape of ours
+        with hushed(Warning):  # "\\d" in a text is no invalid escape of ours
             return carried(ast.literal_eval(text))
     except (SyntaxError, TypeError, MemoryError, Mismatch):
         raise ValueError(text) from None
