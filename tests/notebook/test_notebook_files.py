@@ -52,6 +52,38 @@ def test_every_minor_of_format_4_is_read_with_or_without_ids(tmp_path: Path, min
     assert read.source == "x = 1"
 
 
+def test_a_notebook_is_read_whole_while_jupyter_saves_it(tmp_path: Path) -> None:
+    """Jupyter's own writer, in another process and without a pause between two saves."""
+    path = tmp_path / "n.ipynb"
+    text = json.dumps(notebook(*[CODE | {"id": f"c{i}", "source": f"x = {i}  # {'-' * 2000}"} for i in range(300)]))
+    path.write_text(text)
+    saves = (
+        "import sys\n"
+        "from jupyter_server.services.contents.fileio import atomic_writing\n"
+        "text = open(sys.argv[1]).read()\n"
+        "print('saving', flush=True)\n"
+        "while True:\n"
+        "    with atomic_writing(sys.argv[1]) as file:\n"
+        "        file.write(text)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", saves, str(path)], stdout=subprocess.PIPE) as jupyter:
+        try:
+            assert jupyter.stdout is not None
+            jupyter.stdout.readline()
+            for _ in range(200):
+                assert len(files.read(path).code_cells()) == 300
+        finally:
+            jupyter.kill()
+
+
+def test_a_save_that_was_cut_off_is_an_error_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_LONGEST_SAVE", 0.1)
+    (tmp_path / "n.ipynb").write_text('{"cells": [')
+    (tmp_path / ".~n.ipynb").write_text("the copy that was made before")
+    with pytest.raises(NotebookError, match="not JSON at line 1"):
+        files.read(tmp_path / "n.ipynb")
+
+
 def test_language_and_kernel(tmp_path: Path) -> None:
     path = tmp_path / "n.ipynb"
     data = notebook() | {"metadata": {"kernelspec": {"name": "ir"}, "language_info": {"name": "R"}}}

@@ -14,6 +14,7 @@ import errno
 import json
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring
@@ -23,6 +24,7 @@ from typing import Any
 from nbops.core.errors import NotebookError, StoreFullError
 
 NEWEST_MINOR = 5
+_LONGEST_SAVE = 2.0  # seconds
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # what nbformat splits into lines besides text/*
 _SPLIT_MIMES = ("application/javascript", "image/svg+xml")
@@ -91,21 +93,36 @@ def joined(text: Any) -> str:
 def read(path: str | os.PathLike[str]) -> Notebook:
     """Read a notebook.
 
+    Jupyter saves one by copying it to `.~NAME` and writing over it: in between, a part is on the disk. Such a file is
+    read again until it is whole, for at most 2 seconds.
+
     Raises
     ------
     NotebookError
         Where there is none, it can't be read, or what is there is no notebook of format 4.
     """
     where = Path(path)
+    raw, deadline = _content(where), time.monotonic() + _LONGEST_SAVE
+    while True:
+        try:
+            return Notebook(path=where, data=_parsed(raw, where))
+        except NotebookError:
+            saving = where.with_name(f".~{where.name}").exists()
+            before, raw = raw, _content(where)
+            if (raw == before and not saving) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _content(where: Path) -> bytes:
     try:
-        raw = where.read_bytes()
+        return where.read_bytes()
     except FileNotFoundError:
         raise NotebookError(f"there is no notebook {str(where)!r}{_nearby(where)}") from None
     except IsADirectoryError:
         raise NotebookError(f"{str(where)!r} is a folder, not a notebook{_nearby(where / 'x.ipynb')}") from None
     except OSError as error:
         raise NotebookError(f"the notebook {str(where)!r} can't be read: {error.strerror or error}") from None
-    return Notebook(path=where, data=_parsed(raw, where))
 
 
 def write(path: str | os.PathLike[str], data: Mapping[str, Any], *, durable: bool = True) -> None:
