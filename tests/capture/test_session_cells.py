@@ -15,6 +15,7 @@ from nbops.capture.data import OVER_BUDGET, is_data
 from nbops.capture.identity import notebook_path
 from nbops.capture.session import Outcome, Session
 from nbops.core.runs import Metric
+from nbops.fingerprints.fingerprint import fingerprint
 from nbops.notebook.embedded import LIMIT, size
 from nbops.store import records, runs
 from nbops.workspace import open_workspace
@@ -51,6 +52,27 @@ def test_a_change_in_place_counts_as_written(session: Session) -> None:
     done = execute(session, "x[0] = 7\ny[0] = 0", namespace)
     assert done.record is not None
     assert [u.name for u in done.record.writes] == ["x"]
+
+
+def test_what_a_model_was_fitted_on_is_looked_at_once_when_the_cell_has_ended(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+
+    def spied(value: Any, **budget: Any) -> Any:
+        looked_at.append(id(value))
+        return fingerprint(value, **budget)
+
+    monkeypatch.setattr("nbops.fingerprints.fingerprint.fingerprint", spied)
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    namespace: dict[str, Any] = {"X": X, "y": X[:, 0] > 0, "ended": looked_at.clear}
+    done = execute(
+        session, "from sklearn.linear_model import Ridge\nmodel = Ridge().fit(X, y)\nX[0] = 9\nended()", namespace
+    )
+    assert done.record is not None
+    assert looked_at.count(id(X)) == 1
+    assert [u.name for u in done.record.writes] == ["X"]
+    assert any("changed in place after the fit" in note for note in done.record.notes)
 
 
 def test_beyond_the_budget_it_is_said_and_no_digest_is_given(tmp_path: Path) -> None:

@@ -37,12 +37,14 @@ class Fingerprinter:
         Seconds for all of it.
     used_s : float
         Seconds of the budget that are gone already.
+    seen : dict, optional
+        {id: fingerprint} of objects that needn't be looked at again.
     """
 
-    def __init__(self, budget_s: float, used_s: float = 0.0) -> None:
+    def __init__(self, budget_s: float, used_s: float = 0.0, seen: dict[int, Fingerprint] | None = None) -> None:
         self.budget_s = budget_s
         self.used_s = used_s
-        self._seen: dict[int, Fingerprint] = {}
+        self._seen = {} if seen is None else seen
 
     def use(self, name: str, value: Any) -> DataUse:
         """What `value` is, under the name it goes by."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from nbops.capture.cells import OpenCell
 from nbops.capture.data import Fingerprinter
 from nbops.capture.reach import MOST, Span, beneath, called, overlapping, public, reached, roots, spans
+from nbops.core.fingerprint import Fingerprint
 from nbops.core.runs import DataUse
 from nbops.notebook.names import names
 
@@ -36,10 +40,12 @@ def _roots(cell: OpenCell) -> tuple[str, ...]:
     return tuple(roots(used.reads | used.mutates, used.builtins, code, cell.namespace))
 
 
-def written(cell: OpenCell, budget_s: float, known: Known) -> list[DataUse]:
+def written(
+    cell: OpenCell, budget_s: float, known: Known, final: Mapping[int, tuple[Any, Fingerprint]]
+) -> list[DataUse]:
     """The data that the cell bound to a name, or changed in place; what shares memory with that is changed too, though
-    the cell's text doesn't name it. `known` is brought up to date."""
-    prints = Fingerprinter(budget_s, cell.fingerprint_s)
+    the cell's text doesn't name it. `known` is brought up to date; `final` are fingerprints taken since it ended."""
+    prints = Fingerprinter(budget_s, cell.fingerprint_s, {key: found for key, (_, found) in final.items()})
     before = {use.name: use.fingerprint for use in cell.reads}
     outputs = reached(cell.write_names, cell.namespace, through_functions=False)
     outputs |= reached(dict.fromkeys((*cell.read_names, *_roots(cell))), cell.namespace)  # some were made by text

@@ -114,7 +114,7 @@ class Instruments:
         watch = self._current.watch
         if watch is None:
             return Observations()
-        watch.active = False
+        watch.active, watch.final = False, {}
         if self._outer:
             self._current.watch = self._outer.pop()
         else:
@@ -142,6 +142,7 @@ class Instruments:
             notes=tuple(watch.notes),
             uncacheable=tuple(watch.uncacheable),
             overhead_s=watch.overhead_s,
+            final=watch.final,
         )
 
     def note_metric(self, metric: Metric) -> None:
