@@ -41,8 +41,8 @@ def show(folder: Path, *, data: Path | None = None, say: Callable[[str], None] =
     simulated = "" if found.real else "  THE DATA IS SIMULATED."
     say(
         f"\nMAE {figures.mae_deployed:.1f} deployed, {figures.mae_frozen:.1f} had the first model stayed;"
-        f" retrained {figures.retrains} ×, promoted {figures.promotions} ×, refused {figures.refusals} ×,"
-        f" alerts: {figures.alerts}, rows: {figures.rows_scored:,}, {seconds:.0f} s.{simulated}"
+        f" retrained {figures.retrains} ×, refused {figures.refusals} ×; {figures.promotions} versions promoted, the"
+        f" first among them; alerts: {figures.alerts}, rows: {figures.rows_scored:,}, {seconds:.0f} s.{simulated}"
     )
     say(
         f"\nLook at {folder / 'report.html'} · figures in {folder / 'summary.json'} · scores in {folder / 'scores'} ·"
