@@ -94,6 +94,30 @@ def test_parameters_that_the_notebook_does_not_take_are_refused_before_its_first
     assert (done.returncode, (project.root / "ran").exists()) == (0, True), done.stderr
 
 
+def test_a_parameters_cell_that_does_not_parse_fails_as_with_plain_papermill(project):
+    source, out = str(project.notebook("a.ipynb", "# parameters\nn = = 2")), project.root / "out.ipynb"
+    failed = papermill("--engine", "nbops", source, str(out))
+    assert "SyntaxError: invalid syntax" in failed.stderr
+    assert [o["ename"] for o in outputs(out)[-1][2]] == ["SyntaxError"]
+    refused = papermill("--engine", "nbops", source, str(out), "-p", "n", "1")
+    assert "isn't valid Python: line 2" in refused.stderr
+
+
+def test_what_papermill_has_executed_can_be_executed_again(project):
+    source = project.notebook("a.ipynb", "print(x)")  # it has no parameters cell: papermill injects at the top
+    once, again, third = (project.root / f"{name}.ipynb" for name in ("once", "again", "third"))
+    assert papermill(str(source), str(once), "-p", "x", "1").returncode == 0
+    assert papermill("--engine", "nbops", "--cwd", str(project.root), str(once), str(again)).returncode == 0
+    assert outputs(again) == outputs(once)
+    executed = json.loads(once.read_text())
+    executed["cells"][0]["source"] = "x = 2"
+    executed["cells"][0]["metadata"]["tags"] = []  # what papermill has injected was made the notebook's own
+    once.write_text(json.dumps(executed))
+    assert papermill("--engine", "nbops", "--cwd", str(project.root), str(once), str(third)).returncode == 0
+    ws = project.ws()
+    assert [runs.params(ws.store, run.id) for run in reversed(runs.listed(ws.store))] == [{"x": 1}, {"x": 2}]
+
+
 def test_a_store_that_cannot_be_used_costs_the_tracking_not_the_run(project):
     source = str(project.notebook("a.ipynb", "1 + 1"))
     ws = project.ws()

@@ -85,9 +85,14 @@ class NbopsEngine:
         """
         from nbops.pipeline.kernel_session import Execution, execute
 
-        params = nb.metadata.get("papermill", {}).get("parameters") or {}
+        injected = next((cell for cell in nb.cells if "injected-parameters" in cell.metadata.get("tags", ())), None)
+        # without that cell, they are of an earlier execution of the file that is executed again
+        params = (nb.metadata.get("papermill", {}).get("parameters") or {}) if injected else {}
         if step is None:
-            _check(nb, input_path, params)
+            if (
+                injected is None or "papermill" not in injected.metadata
+            ):  # which papermill gives each cell that it reads
+                _check(nb, input_path, params)
             try:
                 step = _unasked(input_path, params, require_tracking)
             except NbopsError as problem:
@@ -154,7 +159,12 @@ def _check(nb: Any, input_path: Any, params: Mapping[str, Any]) -> None:
     """
     notebook = files.Notebook(path=Path(str(input_path or "notebook.ipynb")), data=nb)
     where = f"the notebook {str(notebook.path)!r}"
-    known = parameters.of_notebook(notebook)
+    try:
+        known = parameters.of_notebook(notebook)
+    except ParameterError:
+        if params:
+            raise
+        return  # without any, papermill has never looked into that cell, and the kernel says what is wrong in it
     if not params and not any(parameter.required for parameter in known):
         return
     try:
