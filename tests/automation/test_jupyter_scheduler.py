@@ -5,11 +5,7 @@ It asks for an old croniter, so it has an environment of its own: ``make schedul
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +14,7 @@ from typing import Any
 import pytest
 from scheduled import notebook
 
+from jupyter_process import started
 from nbops.core.runs import Run, RunStatus
 from nbops.store import records, runs
 from nbops.workspace import open_workspace
@@ -40,55 +37,30 @@ def ask(tmp_path: Path, root: Path) -> Iterator[Callable[..., Any]]:
     """Call the REST API of a Jupyter server with jupyter-scheduler and our execution manager."""
     if not PYTHON.exists():
         missing("jupyter-scheduler's environment ('make scheduler-env')")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("NBOPS_", "JUPYTER_"))}
-    own |= {"JUPYTER_DATA_DIR": str(tmp_path / "data"), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
-    own |= {"JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"), "PATH": f"{PYTHON.parent}:{os.environ['PATH']}"}
     options = {
-        "ServerApp.ip": "127.0.0.1",
-        "ServerApp.port": port,
-        "ServerApp.root_dir": root,
-        "ServerApp.open_browser": False,
-        "ServerApp.allow_root": True,
+        "ServerApp.jpserver_extensions": "jupyter_scheduler=True",
         "ServerApp.disable_check_xsrf": True,
-        "IdentityProvider.token": "secret",
         "Scheduler.execution_manager_class": MANAGER,
         "SchedulerApp.db_url": f"sqlite:///{tmp_path}/scheduler.sqlite",
     }
-    log = (tmp_path / "log").open("w")
-    command = [str(PYTHON), "-m", "jupyter_server"]
-    command += [f"--{key}={value}" for key, value in options.items()]
-    command += ["--ServerApp.jpserver_extensions=jupyter_scheduler=True"]
-    server = subprocess.Popen(command, stdout=log, stderr=log, env=own, cwd=root)
+    words = [f"--{key}={value}" for key, value in options.items()]
+    server = started("jupyter_server", tmp_path / "server", root, *words, python=PYTHON)
 
     def call(path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/scheduler/{path}",
+            f"{server.url}/scheduler/{path}",
             json.dumps(body).encode() if body is not None else None,
-            {"Authorization": "token secret", "Content-Type": "application/json"},
+            {"Authorization": f"token {server.token}", "Content-Type": "application/json"},
             method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             said = answer.read()
             return json.loads(said) if said else None
 
-    def up() -> bool:
-        assert server.poll() is None, (tmp_path / "log").read_text()
-        try:
-            call("runtime_environments")
-        except (urllib.error.URLError, ConnectionError):
-            return False
-        return True
-
     try:
-        _until(up)
         yield call
     finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
+        server.end()
 
 
 def _until(what: Callable[[], Any], seconds: float = 280.0) -> Any:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import signal
-import socket
 import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +15,7 @@ from typing import Any
 import pytest
 
 from deployed_model import deployed
+from jupyter_process import started
 
 TEAM = '''
 from jupyter_server.auth import Authorizer, IdentityProvider, User
@@ -88,53 +84,15 @@ class Server:
                 return Answer(error.code, error.headers, error.read())
 
 
-def started(base: Path, root: Path, config: str = "") -> Server:
-    token = secrets.token_hex(8)
-    ours = {k: v for k, v in os.environ.items() if not k.startswith(("NBOPS_", "JUPYTER"))}
-    environ = ours | {
-        "HOME": str(base),
-        "JUPYTER_TOKEN": token,
-        "JUPYTER_CONFIG_DIR": str(base / "config"),
-        "JUPYTER_DATA_DIR": str(base / "data"),
-        "JUPYTER_RUNTIME_DIR": str(base / "runtime"),
-        "IPYTHONDIR": str(base / "ipython"),
-        "JUPYTER_NO_CONFIG": "",
-        "OMP_NUM_THREADS": "1",
-    }
-    environ.pop("JUPYTER_NO_CONFIG")
+@contextmanager
+def serving(base: Path, root: Path, config: str = "") -> Iterator[Server]:
     base.mkdir(parents=True, exist_ok=True)
     file = base / "server_config.py"
     file.write_text(config or "c = get_config()\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [
-        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
-        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"),
-        *(f"--config={file}", "--ServerApp.jpserver_extensions={'nbops': True}"),
-    ]
-    log = base / "log"
-    with log.open("w") as out:
-        process = subprocess.Popen(words, env=environ, stdout=out, stderr=out, start_new_session=True)
-    server = Server(f"http://127.0.0.1:{port}", token, root, process, log)
-    for _ in range(600):
-        if process.poll() is not None:
-            raise AssertionError(log.read_text())
-        try:
-            urllib.request.urlopen(f"{server.url}/api", timeout=1).close()
-            return server
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise AssertionError(log.read_text())
-
-
-def ended(server: Server) -> None:
-    server.process.send_signal(signal.SIGTERM)
-    try:
-        server.process.wait(20)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.process.pid, signal.SIGKILL)
-        server.process.wait()
+    options = (f"--config={file}", "--ServerApp.jpserver_extensions={'nbops': True}")
+    process = started("jupyter_server", base, root, *options)
+    yield Server(process.url, process.token, root, process.process, process.log)
+    process.end()
 
 
 @pytest.fixture(scope="session")
@@ -142,9 +100,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One person's server over a project with a deployed model, taxi."""
     base = tmp_path_factory.mktemp("server")
     deployed(base / "root")
-    made = started(base / "home", base / "root")
-    yield made
-    ended(made)
+    with serving(base / "home", base / "root") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -152,6 +109,5 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A team's server: boss may everything, anna may write and promote, guest may read, nobody nothing."""
     base = tmp_path_factory.mktemp("team")
     deployed(base / "root", "[deployments.taxi.gates]\napproval = true\n")
-    made = started(base / "home", base / "root", TEAM)
-    yield made
-    ended(made)
+    with serving(base / "home", base / "root", TEAM) as made:
+        yield made

@@ -10,7 +10,6 @@ Formats 4.0 to 4.5 are read. Cell ids came with 4.5 and may be missing.
 from __future__ import annotations
 
 import difflib
-import errno
 import json
 import os
 import secrets
@@ -22,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from nbops.core.errors import NotebookError, StoreFullError
+from nbops.core.full_disk import FULL
 
 NEWEST_MINOR = 5
 _LONGEST_SAVE = 2.0  # seconds
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # what nbformat splits into lines besides text/*
 _SPLIT_MIMES = ("application/javascript", "image/svg+xml")
 
@@ -156,7 +155,7 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any], *, durable: boo
         if durable:
             _sync_folder(target.parent)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise StoreFullError(
                 f"there is no room to write {str(path)!r}: {error.strerror}; free some and try again"
             ) from None

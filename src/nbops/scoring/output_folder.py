@@ -15,14 +15,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nbops.core import wire
 from nbops.core.deployments import Scoring
-from nbops.core.errors import StoreFullError, StoreReadOnlyError, UsageError
+from nbops.core.errors import UsageError
+from nbops.core.full_disk import said_plainly
 from nbops.monitor.predictions import id_prefix
 from nbops.store import liveness
 from nbops.store.artifacts import ArtifactStore
@@ -73,7 +73,11 @@ def prepare(artifacts: ArtifactStore, scoring: Scoring, files: Mapping[str, str]
     StoreFullError, StoreReadOnlyError
         If the folder can't be written. Nothing is left of it then.
     """
-    with _said_plainly(folder):
+    with said_plainly(
+        f"the output folder {folder}",
+        if_full="free some space and give the command again, nothing already kept is lost",
+        if_refused="check its permissions, or give another one with --output",
+    ):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder.parent)
         partial = folder.parent / liveness.partial(folder.name)
@@ -132,21 +136,3 @@ def _flush(path: Path) -> None:
 def _plain(text: str) -> str:
     """Text that is fit for a file name."""
     return re.sub(r"[^\w\-]+", "_", text) or "_"
-
-
-@contextmanager
-def _said_plainly(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StoreFullError(
-                f"the output folder {folder} could not be written ({error.strerror}); free some space and give the"
-                " command again, nothing already kept is lost"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise StoreReadOnlyError(
-                f"the output folder {folder} could not be written ({error.strerror}); check its permissions, or give"
-                " another one with --output"
-            ) from error
-        raise

@@ -8,16 +8,16 @@ readers don't see the difference.
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from nbops.core.errors import CorruptArtifactError, StoreFullError, StoreReadOnlyError, UnknownNameError
+from nbops.core.errors import CorruptArtifactError, UnknownNameError
+from nbops.core.full_disk import said_plainly
 from nbops.store.chunked import CHUNKED_FROM, Chunked, renewed
 from nbops.store.liveness import signed, writer_gone
 
@@ -341,21 +341,12 @@ class ArtifactStore:
             final.parent.mkdir(parents=True, exist_ok=True)
             path.replace(final)
 
-    @contextmanager
-    def _said_plainly(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise StoreFullError(
-                    f"an artifact could not be written below {self.root} ({error.strerror}); free some space,"
-                    " nothing already kept is lost"
-                ) from error
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise StoreReadOnlyError(
-                    f"an artifact could not be written below {self.root} ({error.strerror}); check its permissions"
-                ) from error
-            raise
+    def _said_plainly(self) -> AbstractContextManager[None]:
+        return said_plainly(
+            f"an artifact below {self.root}",
+            if_full="free some space, nothing already kept is lost",
+            if_refused="check its permissions",
+        )
 
 
 def _name(digest: str) -> str:
