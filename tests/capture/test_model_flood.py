@@ -42,7 +42,7 @@ def test_of_a_thousand_models_the_last_is_kept_and_the_metadata_of_all(tmp_path:
     assert all(f["type"].endswith("Ridge") and f["line"] == 5 for f in fits) and fits[0]["trained_on"]
     assert all(0 < f["metrics"]["mean_absolute_error"] < 10 for f in fits)
     assert [f["model"] for f in fits][-1] == models[0].digest and not any(f["model"] for f in fits[:-1])
-    assert any("1000 models were fitted; 999 of them not kept" in note for note in seen.notes)
+    assert any("1000 models were fitted, 999 of them not kept" in note for note in seen.notes)
 
 
 def test_all_of_them_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:

@@ -53,7 +53,10 @@ class UnknownNameError(UsageError):
     def __init__(self, noun: str, name: str, known: Iterable[str] = (), hint: str = "") -> None:
         self.noun, self.name = noun, name
         self.known = tuple(known)
-        super().__init__(f"there is no {noun} {name!r}{suggestion(name, self.known)}{'; ' + hint if hint else ''}")
+        said = f"there is no {noun} {name!r}{suggestion(name, self.known)}"
+        if hint:
+            said += f" ({hint})" if said.endswith("?") else f"; {hint}"
+        super().__init__(said)
 
 
 class AmbiguousError(UsageError):

@@ -179,9 +179,10 @@ class ScopeModels:
             self._fits()
             said = ", ".join(f"{times} {name.rpartition('.')[2]}" for name, times in missed.most_common(_MOST_TYPES))
             more = f" and {len(missed) - _MOST_TYPES} more types" if len(missed) > _MOST_TYPES else ""
-            many = f"{self.fits.total()} models were fitted; {missed.total()} of them not kept"
+            fits, lost = self.fits.total(), missed.total()
+            many = f"{fits} models were fitted, {'none is kept' if lost == fits else f'{lost} of them not kept'}"
             self.watch.note(
-                f"{many if self.fits.total() > 1 else '1 model was fitted, and is not kept'}: overwritten, out of reach"
+                f"{many if fits > 1 else '1 model was fitted, and is not kept'}: overwritten, out of reach"
                 f" at the cell's end, or not the last of their line ({said}{more}); fits.json has their parameters"
             )
         for index, known, state in self._predictors:
