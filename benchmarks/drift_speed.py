@@ -89,7 +89,7 @@ def run() -> None:
     ):
         print(f"{what:44}{seconds:9.3f}{seconds / floor:9.2f}")
     print(f"naive / (profile + compare) = {by_hand / (profiling + comparing):.1f}")
-    print(f"profile: {len(stored[1]) / 1e6:.2f} MB of JSON for {tables[1].nbytes / 1e6:.0f} MB of data")
+    print(f"profile: {len(stored[1]) / 1e6:.2f} MB for {tables[1].nbytes / 1e6:.0f} MB of data")
 
 
 if __name__ == "__main__":
