@@ -319,6 +319,20 @@ def test_the_kernels_end_closes_the_session(tracked_kernel: Kernel, tmp_path: Pa
     assert only(tmp_path, RunKind.SESSION).status is RunStatus.COMPLETED
 
 
+def test_the_end_of_a_kernel_whose_children_hold_it_up_closes_the_session(
+    tracked_kernel: Kernel, tmp_path: Path
+) -> None:
+    deaf = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(10)"
+    tracked_kernel.run("%%track\nx = 1")
+    tracked_kernel.run(
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {deaf!r}], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline(); print(child.pid)"
+    )
+    tracked_kernel.manager.shutdown_kernel()  # jupyter_client kills it after 2.5 s
+    assert only(tmp_path, RunKind.SESSION).status is RunStatus.COMPLETED
+
+
 def test_exit_closes_the_session(tmp_path: Path) -> None:
     (tmp_path / ".nbops").mkdir()
     payloads: list[Any] = []

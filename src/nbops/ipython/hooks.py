@@ -84,6 +84,11 @@ class CellHooks:
         finally:
             self.stop()
 
+    @property
+    def running(self) -> bool:
+        """Whether a cell runs, tracked or not."""
+        return self._info is not None
+
     def stop(self) -> None:
         """Let go of the cell that is running."""
         if self._clear is not None:
