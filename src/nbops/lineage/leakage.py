@@ -78,11 +78,14 @@ def check(ws: Workspace, run_id: str) -> tuple[Finding, ...]:
     """
     past = history(ws, run_id)
     judged = {
-        (m.digest, m.evaluation): m for e in past.executions for m in e.record.models if m.evaluation and m.digest
+        (m.digest, m.evaluation): m
+        for e in past.executions
+        for m in e.record.models
+        if m.digest and (m.evaluation or m.metrics)  # of some the rows are not kept
     }
     samples = {digest: _judged(ws, digest) for digest in {use.evaluation or "" for use in judged.values()}}
     found = [f for use in judged.values() for f in _of(ws, past, use, samples[use.evaluation or ""])]
-    newest = {use.evaluation: use for use in judged.values()}  # of a set of rows it is said once
+    newest = {use.evaluation: use for use in judged.values() if use.evaluation}  # of a set of rows it is said once
     return (*found, *(finding for use in newest.values() for finding in _selections(ws, past, use)))
 
 
