@@ -322,7 +322,9 @@ def test_the_kernels_end_closes_the_session(tracked_kernel: Kernel, tmp_path: Pa
 def test_the_end_of_a_kernel_whose_children_hold_it_up_closes_the_session(
     tracked_kernel: Kernel, tmp_path: Path
 ) -> None:
-    deaf = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(10)"
+    deaf = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(10)"
+    )
     tracked_kernel.run("%%track\nx = 1")
     tracked_kernel.run(
         "import subprocess, sys\n"

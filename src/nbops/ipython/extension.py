@@ -50,7 +50,9 @@ def load(shell: Any) -> None:
         shell.events.register("post_run_cell", hooks.post_run_cell)
         open_by(hooks.open_session)
     limit = SourceLimit(shell) if hooks.auto else None
-    setattr(shell, _ATTRIBUTE, Loaded(hooks=hooks, magics=magics, limit=limit, end=KernelEnd(shell, hooks), before=before))
+    setattr(
+        shell, _ATTRIBUTE, Loaded(hooks=hooks, magics=magics, limit=limit, end=KernelEnd(shell, hooks), before=before)
+    )
 
 
 def unload(shell: Any) -> None:
