@@ -130,7 +130,7 @@ export interface IComparison {
   diff?: { changes: IChange[]; notes: string[] } | null;
 }
 
-export type Badge = 'stale' | 'out of order' | 'edited' | 'leaky' | 'failed' | 'deleted';
+export type Badge = 'stale' | 'out of order' | 'edited' | 'leaky' | 'maybe leaky' | 'failed' | 'deleted';
 
 /** Data a cell read or wrote. */
 export interface IDataUse {

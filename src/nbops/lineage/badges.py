@@ -76,7 +76,7 @@ def _all(stale: tuple[Stale, ...], leaks: tuple[Finding, ...], book: Notebook | 
         for s in stale
     ]
     for leak in leaks:
-        for key in leak.ids if leak.leak else ():
+        for key in leak.ids if leak.leak and not leak.slight else ():
             cell = next((c for c in book.code_cells() if key in (c.id, digest(c.source))), None) if book else None
             if cell is None and book is not None:
                 continue  # a cell that isn't there any more

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nbops.core.canonical import digest
 from nbops.core.runs import CellRecord, CellStatus, Run, RunKind
-from nbops.lineage.badges import badges, session_badges
+from nbops.lineage.badges import LEAKY, Badge, badges, session_badges
 from nbops.lineage.history import History, history
 from nbops.lineage.since_saved import since_saved
 from nbops.lineage.stale import StaleKind
@@ -23,7 +23,7 @@ _KERNELS = 3  # the newest, whose records are shown
 @dataclass(frozen=True, kw_only=True)
 class CellState:
     """`index` is the cell's place in the notebook, None if it isn't there any more. `badges` are words (stale, out of
-    order, edited, deleted, leaky, failed), each with a sentence."""
+    order, edited, deleted, leaky, maybe leaky, failed), each with a sentence."""
 
     index: int | None
     name: str | None  # of %%track NAME
@@ -89,6 +89,11 @@ def _said(ws: Workspace, book: Notebook | None, newest: History) -> dict[str, di
         said = badges(ws, book, kernel=kernel if since_saved(book, newest, {})[1] else None)
     for badge in said:
         if badge.cell_id is not None and badge.kind != StaleKind.COUNTS:
-            word = _WORDS.get(StaleKind(badge.kind), badge.kind) if badge.kind in set(StaleKind) else badge.kind
-            found.setdefault(badge.cell_id, {})[word] = badge.why
+            found.setdefault(badge.cell_id, {})[_word(badge)] = badge.why
     return found
+
+
+def _word(badge: Badge) -> str:
+    if badge.kind == LEAKY:
+        return LEAKY if badge.certain else f"maybe {LEAKY}"
+    return _WORDS.get(StaleKind(badge.kind), badge.kind)
