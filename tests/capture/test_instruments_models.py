@@ -357,6 +357,23 @@ r2_score(big[:, 0], pred)
     assert ref() is None
 
 
+@pytest.mark.parametrize("table", ["big", "pd.DataFrame(big, copy=False)"])
+def test_a_prediction_for_a_few_rows_of_something_large_does_not_keep_all_of_it(cells, table):
+    cells.plain("from sklearn.linear_model import Ridge\nfrom sklearn.metrics import r2_score")
+    cells.run(f"""
+big = np.ones((1_200_000, 8))
+big[::2] = 0
+few = {table}[:1000]
+model = Ridge(solver="cholesky").fit(few[:500], big[:500, 0])
+pred, target = model.predict(few), big[:1000, 0].copy()
+""")
+    ref = weakref.ref(cells.namespace["big"])
+    del cells.namespace["big"], cells.namespace["few"]
+    gc.collect()
+    assert ref() is None
+    assert cells.run("r2_score(target, pred)").models[0].evaluation  # and its rows can be kept all the same
+
+
 def test_nothing_is_recorded_outside_a_scope(cells):
     cells.plain("from sklearn.linear_model import Ridge\nmodel = Ridge().fit(X, y)")
     assert cells.instruments.end({}).models == ()

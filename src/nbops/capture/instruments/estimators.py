@@ -12,13 +12,21 @@ from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Facts, ModelLog, Prediction, weakly
 from nbops.capture.instruments.scope_models import ScopeModels
 from nbops.capture.instruments.searches import searched
-from nbops.capture.instruments.tables import content_key, frame_of, n_bytes, signature_of, target_name
+from nbops.capture.instruments.tables import (
+    content_key,
+    frame_of,
+    n_bytes,
+    n_bytes_alive,
+    signature_of,
+    target_name,
+)
 from nbops.capture.instruments.watch import IGNORE, CallProbe, Current, Watch, argument, cell_line
 from nbops.core.runs import Metric
 
 FITS = ("fit", "fit_transform", "fit_predict", "partial_fit")
 PREDICTIONS = ("predict", "predict_proba", "decision_function")
 CROSS_VALIDATIONS = ("cross_val_score", "cross_validate")
+_COPIED_BYTES = 8_000_000  # of inputs that are a view of something large
 WHOLES = ("cross_val_predict", "learning_curve", "validation_curve", "permutation_test_score")
 
 
@@ -87,14 +95,17 @@ class PredictProbe(EstimatorProbe):
         keys = [key]
         if getattr(result, "ndim", 0) == 2 and result.shape[1] == 2:
             keys.append(content_key(result[:, 1]) or key)
-        known = self.log.known(estimator)
+        known, x_digest = self.log.known(estimator), watch.fingerprint(X).digest
         size = n_bytes(X)
         held = size <= HOLD_BYTES
+        if held and n_bytes_alive(X) > HOLD_BYTES:  # a view of something large, which is not to be held for it
+            held = size <= _COPIED_BYTES
+            X = X.copy() if held else X
         prediction = Prediction(
             known=known,
             key=id(estimator),
             state=known.state,
-            x_digest=watch.fingerprint(X).digest,
+            x_digest=x_digest,
             inputs=(lambda: X) if held else weakly(X),
             array=weakly(result),
         )
