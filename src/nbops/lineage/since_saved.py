@@ -29,7 +29,7 @@ def since_saved(
         return notebook, dict(carried)
     cells, records = list(notebook.data["cells"]), dict(carried)
     for cell in notebook.code_cells():
-        execution = ran.get(cell.id)
+        execution = ran.get(cell.id) if cell.id is not None else None
         if execution is None or (ended := _ended(execution.record)) is None or ended <= saved_at + _TICK:
             continue
         records[cell.index] = execution.record

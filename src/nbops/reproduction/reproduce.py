@@ -16,14 +16,14 @@ from pathlib import Path
 from nbops.capture.environment import VARIABLES
 from nbops.core.errors import ExecutionError, NbopsError, StoreError, UsageError
 from nbops.core.ids import new_id
-from nbops.core.reproduction import Environment, Reproduction, Restored, Verdict
+from nbops.core.reproduction import Environment, EnvironmentChange, Reproduction, Restored, Verdict
 from nbops.core.runs import Artifact, CellRecord, CellStatus, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
 from nbops.notebook import files
 from nbops.notebook.code import reads_outside
 from nbops.notebook.files import Notebook
 from nbops.notebook.names import names
-from nbops.pipeline.execute import run_notebook
+from nbops.pipeline.execute import LIES_IN, run_notebook
 from nbops.pipeline.progress import Progress
 from nbops.pipeline.step_run import RUN_LEVEL
 from nbops.reproduction import environment
@@ -151,14 +151,20 @@ def _done(
         result,
         cells=cells,
         first=first_divergence(cells, _outside(known)),
-        environment=(*environment.changes(known.run, run), *environment.not_installed(known.run, _imported(known)))
-        if env is not Environment.IGNORE
-        else (),
+        environment=_other_environment(known, run, env),
     )
     failed = _failed_newly(known.cells, now)
     if problem and (failed is not None or not now):
         return dataclasses.replace(result, why=problem)
     return _judged(result)
+
+
+def _other_environment(known: Original, now: Run | None, env: Environment) -> tuple[EnvironmentChange, ...]:
+    if env is Environment.IGNORE:
+        return ()
+    # in an environment that was built, everything imported is installed
+    gone = environment.not_installed(known.run, _imported(known)) if env is Environment.CHECK else ()
+    return (*environment.changes(known.run, now), *gone)
 
 
 def _execute(
@@ -170,7 +176,8 @@ def _execute(
     progress: Progress | None,
     kernel: str | None,
 ) -> str:
-    """Execute the notebook; why that failed, empty if it didn't."""
+    """Execute the notebook; why that failed, empty if it didn't. Not where the executed one lies: it is temporary, or
+    in the folder that was asked for."""
     try:
         run_notebook(
             own,
@@ -186,7 +193,7 @@ def _execute(
             warm=False,
         )
     except ExecutionError as error:
-        return str(where.back(str(error).splitlines()[0]))
+        return str(where.back(str(error).splitlines()[0].partition(LIES_IN)[0]))
     except NbopsError as error:
         return str(error)
     return ""
