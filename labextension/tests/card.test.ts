@@ -59,6 +59,12 @@ describe('the card', () => {
     );
   });
 
+  it('tells metrics of one name apart in its line', async () => {
+    const two = [RECORD.metrics[0], { ...RECORD.metrics[0], value: 2, data: 'f1:blake3:bb' }];
+    const node = await drawn({ record: { ...RECORD, metrics: two } });
+    expect(node.querySelector('summary')!.textContent).toContain('mae 0.123457 on table · mae 2 ·');
+  });
+
   it('keeps hostile text as text in every field', async () => {
     const bad = '<img src=x onerror="window.hit=1"></script><b>';
     const node = await drawn(

@@ -91,7 +91,11 @@ describe('this notebook', () => {
         seq: 1,
         status: 'error',
         error: 'ValueError: no',
-        badges: ['failed', 'deleted']
+        badges: ['failed', 'deleted'],
+        badge_why: { failed: 'ValueError: no' },
+        metrics: [{ name: 'mae', value: 1, step: null, model: 'a1:m', data: 'f1:t' }],
+        models: [{ name: 'model', type: 'Ridge', digest: 'a1:m' }],
+        reads: [{ name: 'y_test', fingerprint: { kind: 't', digest: 'f1:t', shape: [], reason: null } }]
       })
     ];
     const shown: string[] = [];
@@ -100,6 +104,8 @@ describe('this notebook', () => {
     await draw(<NotebookView model={model} />, { showCell: id => shown.push(id) });
     expect(screen.getByText('table was changed by cell 2 after this ran')).toBeTruthy();
     expect(screen.getByText('2 tracked cells · 2 cells to look at')).toBeTruthy();
+    expect(screen.getByText('mae 1 of model on y_test')).toBeTruthy();
+    expect(screen.getAllByText('ValueError: no').length).toBe(1);
     fireEvent.click(screen.getByTitle('Scroll to this cell'));
     expect(shown).toEqual(['c1']);
     expect(

@@ -107,6 +107,8 @@ def test_no_times_ids_or_digests_are_visible() -> None:
 def test_a_line_is_one_line() -> None:
     text = card_text(FULL, name="train", full=False)
     assert text == "nbops · train · completed · mae 41.2346 · loss 0.5 · model: Forest"
+    twice = record(metrics=(FULL.metrics[0], Metric(name="mae", value=2.0, data="f1:blake3:aa")), reads=FULL.reads)
+    assert card_text(twice, full=False) == "nbops · tracked · completed · mae 41.2346 on y_test · mae 2 on rides"
     metrics = [Metric(name=name, value=1.0) for name in "abcde"]
     assert card_text(record(metrics=tuple(metrics[:4])), full=False).endswith("c 1 · 1 more metric")
     assert card_text(record(metrics=tuple(metrics)), full=False).endswith("c 1 · 2 more metrics")

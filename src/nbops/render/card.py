@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -125,7 +126,9 @@ def value(given: Any) -> str:
 
 def _summary(record: CellRecord) -> str:
     """What was captured, in one line."""
-    said = [f"{m.name} {number(m.value)}" for m in record.metrics[:3]]
+    data, _ = _named(record)
+    several = Counter(m.name for m in record.metrics)
+    said = [f"{m.name} {number(m.value)}{_on(m, data) if several[m.name] > 1 else ''}" for m in record.metrics[:3]]
     if len(record.metrics) > 3:
         said.append(f"{len(record.metrics) - 3} more metric{'s' * (len(record.metrics) != 4)}")
     said += [f"{m.name}: {_class(m.type)}" for m in record.models[:2]]
@@ -143,8 +146,7 @@ def _summary(record: CellRecord) -> str:
 
 
 def _rows(record: CellRecord, state: Sequence[str], budget_s: float | None) -> list[Row]:
-    names = {u.fingerprint.digest: u.name for u in (*record.writes, *record.reads) if u.fingerprint.digest is not None}
-    models = {m.digest: m.name for m in record.models if m.digest is not None}
+    names, models = _named(record)
     before = {u.name: u.fingerprint for u in record.reads}
     rows: list[Row] = [
         ("error", [record.error] if record.error else []),
@@ -164,6 +166,15 @@ def _rows(record: CellRecord, state: Sequence[str], budget_s: float | None) -> l
     return [(label, _few(entries)) for label, entries in rows if entries]
 
 
+def _named(record: CellRecord) -> tuple[Names, Names]:
+    """The names of data and of models, by digest."""
+    uses = (*record.writes, *record.reads)
+    return (
+        {u.fingerprint.digest: u.name for u in uses if u.fingerprint.digest is not None},
+        {m.digest: m.name for m in record.models if m.digest is not None},
+    )
+
+
 def _budget(record: CellRecord, budget_s: float | None) -> list[str]:
     """What fingerprints may take in a cell, and whether that was enough: the same text whenever it is."""
     taken = [u.fingerprint for u in (*record.reads, *record.writes)]
@@ -177,9 +188,12 @@ def _budget(record: CellRecord, budget_s: float | None) -> list[str]:
 
 def _metric(metric: Metric, names: Names, models: Names) -> str:
     of = f" of {models[metric.model]}" if metric.model in models else ""
-    on = f" on {names[metric.data]}" if metric.data in names else ""
     step = f" (step {metric.step:,})" if metric.step is not None else ""
-    return f"{metric.name} {number(metric.value)}{of}{on}{step}"
+    return f"{metric.name} {number(metric.value)}{of}{_on(metric, names)}{step}"
+
+
+def _on(metric: Metric, names: Names) -> str:
+    return f" on {names[metric.data]}" if metric.data in names else ""
 
 
 def _data(name: str, fingerprint: Fingerprint, before: Fingerprint | None = None) -> str:

@@ -67,7 +67,8 @@ def _rows(cell: CellComparison) -> str:
         f'<tr><td style="{_CELL}" title="{escape(cell.line)}">{cell.cell}</td>'
         f'<td style="{_CELL}">{escape(f.what)}</td><td style="{_CELL}"><code>{escape(f.name)}</code>'
         f"{f', column <code>{escape(f.column)}</code>' if f.column else ''}</td>"
-        f'<td style="{_CELL};white-space:nowrap;color:{_COLORS[f.verdict]}">{_MARKS[f.verdict]} {escape(f.verdict.value)}</td>'
+        f'<td style="{_CELL};white-space:nowrap;color:{_COLORS[f.verdict]}">'
+        f"{_MARKS[f.verdict]} {escape(f.verdict.value)}</td>"
         f'<td style="{_CELL}">{escape(f.why)}</td></tr>'
         for f in cell.findings
     )

@@ -72,7 +72,7 @@ class FitProbe(EstimatorProbe):
         if self.method == "fit_transform" and not predicts:
             facts.gave = models(watch).sampled((None,), lambda: frame_of(result), target=False)
         if hasattr(estimator, "cv_results_"):
-            watch.attempt("a search's results", lambda: searched(watch, estimator, facts.params, line))
+            watch.attempt("a search's results", lambda: searched(watch, estimator, facts, known, y))
 
     def fail(self, token: Any) -> None:
         super().fail(token)
@@ -139,7 +139,10 @@ class CrossValidationProbe(CallProbe):
         super().__init__(current)
         self.function = function
 
-    def after(self, watch: Watch, _seen: Any, result: Any) -> None:
+    def after(self, watch: Watch, seen: Any, result: Any) -> None:
+        args, kwargs = seen
+        y = argument(args, kwargs, 2, "y")
+        data = watch.fingerprint(y).digest if y is not None else None
         scores = result if isinstance(result, dict) else {self.function: result}
         source, line = f"sklearn.model_selection.{self.function}", cell_line()
         for name, values in scores.items():
@@ -148,9 +151,10 @@ class CrossValidationProbe(CallProbe):
             folds = [float(v) for v in values]
             if folds:
                 mean = math.fsum(folds) / len(folds)
-                watch.metrics.append(Metric(name=str(name), value=mean, source=source, line=line))
+                watch.metrics.append(Metric(name=str(name), value=mean, source=source, data=data, line=line))
                 watch.series += [
-                    Metric(name=str(name), value=v, step=i, source=source, line=line) for i, v in enumerate(folds)
+                    Metric(name=str(name), value=v, step=i, source=source, data=data, line=line)
+                    for i, v in enumerate(folds)
                 ]
 
 
