@@ -200,9 +200,11 @@ def test_card_settings(tracked_kernel: Kernel) -> None:
     assert "\n" not in card["text/plain"]
     tracked_kernel.run("%nbops card off")
     assert tracked_kernel.cards("%%track\nx = 1") == []
-    tracked_kernel.run("%nbops card full")
-    (card,) = tracked_kernel.cards("%%track\nx = 1")
-    assert " open>" in card["text/html"]
+    tracked_kernel.run("%nbops card full\n%nbops auto on")
+    for code in ("%%track\nx = 1", "x = 1"):
+        (card,) = tracked_kernel.cards(code)
+        assert " open>" in card["text/html"]
+    assert tracked_kernel.cards("print()") == []
 
 
 def test_off_and_on(tracked_kernel: Kernel, tmp_path: Path) -> None:
