@@ -162,6 +162,31 @@ describe('runs', () => {
     expect(screen.getByText('100,000 runs')).toBeTruthy();
   });
 
+  it('has the metrics before the times, which a narrow panel does not show', async () => {
+    const model = new RunsModel(new FakeServer({ runs: answer(3) }).api);
+    model.setShown(true);
+    await draw(<RunsView model={model} />);
+    const heads = screen.getAllByRole('columnheader').map(head => head.textContent!.trim());
+    expect(heads.filter(Boolean)).toEqual(['name', 'status', 'mae', 'started ▾', 'took']);
+  });
+
+  it('shows a curve of many steps by its last value, and every other metric', async () => {
+    const loss = Array.from({ length: 300 }, (_, i) => ({ name: 'loss', value: 300 - i, step: i }));
+    const metrics = [...loss, { name: 'mae', value: 7, step: null }, { name: 'mae', value: 8, step: null }];
+    const detail = { run: row(0).run, params: {}, metrics, artifacts: [], children: [] };
+    const model = new RunsModel(new FakeServer({ runs: answer(1), 'runs/run-000000000000': detail }).api);
+    model.setShown(true);
+    await model.open('run-000000000000');
+    await draw(<RunsView model={model} />);
+    const shown = within(screen.getByRole('region', { name: 'Metrics' }));
+    expect(shown.getAllByRole('term').map(t => t.textContent)).toEqual([
+      'loss (step 299, last of 300)',
+      'mae',
+      'mae'
+    ]);
+    expect(shown.getAllByRole('definition').map(d => d.textContent)).toEqual(['1', '7', '8']);
+  });
+
   it('is worked by keyboard: down, space, down, space, compare', async () => {
     const server = new FakeServer({
       runs: answer(3),

@@ -166,11 +166,12 @@ function Lineage(props: { model: NotebookModel }): JSX.Element {
     );
   }
   const chosen = graph.nodes.find(n => n.id === selected);
+  const here = ` of ${props.model.notebook?.notebook}`; // cells of this notebook needn't say so
   return (
     <>
       <Graph
         label="Lineage of this notebook"
-        nodes={graph.nodes.map(n => ({ id: n.id, label: n.label, kind: n.kind }))}
+        nodes={graph.nodes.map(n => ({ id: n.id, label: n.label.replace(here, ''), kind: n.kind }))}
         arrows={graph.edges.filter(e => e.kind !== 'holds').map(e => [e.source, e.target])}
         selected={selected}
         onClick={id => {
