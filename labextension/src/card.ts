@@ -48,7 +48,7 @@ export interface IRecord {
     trained_on: string | null;
   }[];
   files: { path: string; mode: string; size: number | null; reason: string | null }[];
-  artifacts: { name: string; kind: string }[];
+  artifacts: { name: string; kind: string; about?: { data?: unknown } | null }[];
   notes: string[];
 }
 
@@ -138,8 +138,13 @@ function byDigest(pairs: [string | null | undefined, string][]): Names {
   return new Map(pairs.filter((pair): pair is [string, string] => typeof pair[0] === 'string'));
 }
 
-function on(metric: IMetric, names: Names): string {
-  return metric.data && names.has(metric.data) ? ` on ${names.get(metric.data)}` : '';
+function on(of: { data?: unknown }, names: Names): string {
+  return typeof of.data === 'string' && names.has(of.data) ? ` on ${names.get(of.data)}` : '';
+}
+
+/** A matrix, a curve, a table of results: what was computed and is no single number. */
+function isReport(artifact: IRecord['artifacts'][number]): boolean {
+  return artifact.kind === 'detail' && artifact.name !== 'record.json';
 }
 
 /** Everything that was captured, by what it is. */
@@ -170,8 +175,8 @@ export function rows(record: IRecord): IRow[] {
     {
       label: 'kept',
       entries: record.artifacts
-        .filter(a => a.kind === 'figure' || a.kind === 'file')
-        .map(a => `${a.name} (${a.kind})`)
+        .filter(a => a.kind === 'figure' || a.kind === 'file' || isReport(a))
+        .map(a => (isReport(a) ? `${a.name}${on(a.about ?? {}, names)}` : `${a.name} (${a.kind})`))
     },
     { label: 'notes', entries: record.notes }
   ];

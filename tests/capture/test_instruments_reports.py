@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from instrumented_cells import PREPARE, Cells
 
+from nbops import fingerprint
 from nbops.core.canonical import parse
 
 
@@ -28,6 +29,7 @@ confusion_matrix(won, won); print(classification_report(won, won)); curve = roc_
     assert seen.metrics == ()
     names = ["classification_report.txt", "confusion_matrix.json", "roc_curve.json"]
     assert sorted(a.name for a in seen.artifacts) == names
+    assert {a.about["data"] for a in seen.artifacts} == {fingerprint(cells.namespace["won"]).digest}
     (kept,) = [a for a in seen.artifacts if a.name == "roc_curve.json"]
     false, true, thresholds = parse(cells.workspace.artifacts.read_bytes(kept.digest).decode())
     assert false == cells.namespace["curve"][0].tolist() and true == cells.namespace["curve"][1].tolist()

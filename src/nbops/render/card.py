@@ -15,7 +15,7 @@ from html import escape
 from typing import Any
 
 from nbops.core.fingerprint import Fingerprint
-from nbops.core.runs import CellRecord, CellStatus, Metric, ModelUse
+from nbops.core.runs import Artifact, CellRecord, CellStatus, Metric, ModelUse
 
 _FEW = 12  # entries a card lists before it says how many more there are
 _LONG = 80  # characters of one parameter's value
@@ -160,7 +160,7 @@ def _rows(record: CellRecord, state: Sequence[str], budget_s: float | None) -> l
         ("files read", [_file(f.path, f.size, f.reason) for f in record.files if f.mode == "read"]),
         ("files written", [_file(f.path, f.size, f.reason) for f in record.files if f.mode != "read"]),
         ("queries", [_query(a.about, names) for a in record.artifacts if a.kind == "query"]),
-        ("kept", [f"{a.name} ({a.kind})" for a in record.artifacts if a.kind in ("figure", "file")]),
+        ("kept", [_kept(a, names) for a in record.artifacts if a.kind in ("figure", "file") or _is_report(a)]),
         ("notes", list(record.notes)),
     ]
     return [(label, _few(entries)) for label, entries in rows if entries]
@@ -213,6 +213,18 @@ def _model(model: ModelUse, names: Names) -> str:
 
 def _file(path: str, size: int | None, reason: str | None) -> str:
     return f"{path}{f' {_bytes(size)}' if size is not None else ''}{f' ({reason})' if reason else ''}"
+
+
+def _is_report(artifact: Artifact) -> bool:
+    """A matrix, a curve, a table of results: what was computed and is no single number."""
+    return artifact.kind == "detail" and artifact.name != "record.json"
+
+
+def _kept(artifact: Artifact, names: Names) -> str:
+    if not _is_report(artifact):
+        return f"{artifact.name} ({artifact.kind})"
+    on = artifact.about.get("data")
+    return f"{artifact.name} on {names[on]}" if on in names else artifact.name
 
 
 def _query(about: Mapping[str, Any], names: Names) -> str:

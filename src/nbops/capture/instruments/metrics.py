@@ -32,11 +32,11 @@ class MetricProbe(CallProbe):
     def after(self, watch: Watch, seen: Any, result: Any) -> None:
         args, kwargs = seen
         value = number(result)
-        if value is None:
-            self._report(watch, result)
-            return
         y_true, y_pred = argument(args, kwargs, 0, *_FIRST), argument(args, kwargs, 1, *_SECOND)
         data = watch.fingerprint(y_true).digest
+        if value is None:
+            self._report(watch, result, data)
+            return
         watch.attempt("whose prediction it was", lambda: self._judged(watch, y_true, y_pred, data, value))
         watch.metrics.append(
             Metric(name=self.name, value=value, source=f"sklearn.metrics.{self.name}", data=data, line=cell_line())
@@ -62,7 +62,7 @@ class MetricProbe(CallProbe):
             x_digest = None
         models(watch).evaluated(known, X, y_true, (x_digest, data), self.name, value)
 
-    def _report(self, watch: Watch, result: Any) -> None:
+    def _report(self, watch: Watch, result: Any, data: str | None) -> None:
         """What is no single number: a matrix, a curve, a value for each class, a text. Kept as an artifact."""
         text_like = isinstance(result, str)
         if not text_like and _numbers(result) > _MOST_NUMBERS:
@@ -77,7 +77,7 @@ class MetricProbe(CallProbe):
             name=f"{self.name}.{'txt' if text_like else 'json'}",
             kind="detail",
             media="text/plain" if text_like else "application/json",
-            about={"line": cell_line()},
+            about={"line": cell_line(), "data": data},
         )
 
 
