@@ -8,13 +8,14 @@ digest on one of the sides is "not compared", never "identical".
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from nbops.core.fingerprint import Fingerprint
 from nbops.core.reproduction import CellComparison, Divergence, Finding, Verdict
-from nbops.core.runs import CellRecord, DataUse, FileUse, Metric, ModelUse
+from nbops.core.runs import SEARCH_TABLE, CellRecord, DataUse, FileUse, Metric, ModelUse
 from nbops.reproduction.cells import Key
 from nbops.reproduction.layout import Layout
 
@@ -28,6 +29,8 @@ OUTSIDE = {
 _WORST = (Verdict.DIFFERENT, Verdict.WITHIN, Verdict.IDENTICAL, Verdict.NOT_COMPARED)
 _INPUT = "input"
 _TABLES = ("dataframe", "arrow table", "arrow record batch")
+_TIMES = re.compile(r"(?:mean_|std_)?(?:fit|score)_time")  # what scikit-learn calls them, in results and their tables
+_ITEM = re.compile(r".*\['([^']*)'\]")
 
 
 def compared(
@@ -92,7 +95,7 @@ def _cell(then: CellRecord | None, now: CellRecord | None, where: Layout, rtol: 
     found += _data("data read", then.reads, now.reads)
     found += _params(then.params, now.params, where)
     found += _data("data written", then.writes, now.writes)
-    found += _models(then.models, now.models)
+    found += _models(then, now)
     found += _metrics(then.metrics, now.metrics, rtol)
     found += _files("file written", "write", then, now, where)
     if then.status is not now.status or _name(then.error) != _name(now.error):
@@ -110,9 +113,26 @@ def _data(what: str, then: Sequence[DataUse], now: Sequence[DataUse]) -> Iterato
             yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=mine.reason or theirs.reason or "")
         elif mine.digest == theirs.digest:
             yield Finding(what=what, name=name, verdict=Verdict.IDENTICAL)
+        elif times := _only_times(name, mine, theirs):
+            why = f"it differs in how long something took ({', '.join(times)}), and in nothing else"
+            yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=why)
         else:
             column = first_column(mine, theirs)
             yield Finding(what=what, name=name, verdict=Verdict.DIFFERENT, why=mine.explain(theirs), column=column)
+
+
+def _only_times(name: str, mine: Fingerprint, theirs: Fingerprint) -> list[str]:
+    """The columns of a table, or the item of a dict, in which scikit-learn says how long something took, if the two
+    differ in nothing else."""
+    if mine.shape != theirs.shape or mine.kind != theirs.kind:
+        return []
+    item = _ITEM.fullmatch(name)
+    if item is not None and mine.kind not in _TABLES:
+        return [item[1]] if _TIMES.fullmatch(item[1]) else []
+    if [c.name for c in mine.columns] != [c.name for c in theirs.columns]:
+        return []
+    changed = [a.name or "" for a, b in zip(mine.columns, theirs.columns, strict=True) if a != b]
+    return changed if all(map(_TIMES.fullmatch, changed)) else []
 
 
 def first_column(a: Fingerprint, b: Fingerprint) -> str | None:
@@ -168,8 +188,9 @@ def _params(then: Mapping[str, Any], now: Mapping[str, Any], where: Layout) -> I
         )
 
 
-def _models(then: Sequence[ModelUse], now: Sequence[ModelUse]) -> Iterator[Finding]:
-    for name, mine, theirs in _paired(_numbered(then), _numbered(now)):
+def _models(then: CellRecord, now: CellRecord) -> Iterator[Finding]:
+    tables = [[a.digest for a in record.artifacts if a.name == SEARCH_TABLE] for record in (then, now)]
+    for name, mine, theirs in _paired(_numbered(then.models), _numbered(now.models)):
         if mine is None or theirs is None:
             yield _only("model", name, mine is None)
         elif mine.digest is None or theirs.digest is None:
@@ -177,8 +198,21 @@ def _models(then: Sequence[ModelUse], now: Sequence[ModelUse]) -> Iterator[Findi
             yield Finding(what="model", name=name, verdict=Verdict.NOT_COMPARED, why=why)
         elif mine.digest == theirs.digest:
             yield Finding(what="model", name=name, verdict=Verdict.IDENTICAL)
+        elif _is_same_search(mine, theirs) and tables[0] and tables[0] == tables[1]:
+            why = (
+                "its file keeps how long its fits took; data, parameters and the scores of all candidates are the same"
+            )
+            yield Finding(what="model", name=name, verdict=Verdict.NOT_COMPARED, why=why)
         else:
             yield Finding(what="model", name=name, verdict=Verdict.DIFFERENT, why=_model_why(mine, theirs))
+
+
+def _is_same_search(mine: ModelUse, theirs: ModelUse) -> bool:
+    return (
+        "best_params_" in mine.params
+        and (mine.type, mine.params, mine.trained_on) == (theirs.type, theirs.params, theirs.trained_on)
+        and mine.trained_on is not None
+    )
 
 
 def _metrics(then: Sequence[Metric], now: Sequence[Metric], rtol: float) -> Iterator[Finding]:

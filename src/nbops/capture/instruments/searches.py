@@ -10,7 +10,7 @@ from nbops.capture.instruments.model_log import Facts, Known
 from nbops.capture.instruments.watch import Watch
 from nbops.core.canonical import canonical
 from nbops.core.redaction import redact
-from nbops.core.runs import Metric
+from nbops.core.runs import SEARCH_TABLE, Metric
 
 _MOST_NUMBERS = 200_000
 
@@ -38,7 +38,7 @@ def searched(watch: Watch, search: Any, facts: Facts, known: Known, y: Any) -> N
         return
     watch.keep(
         canonical(table).encode(),
-        name="cv_results.json",
+        name=SEARCH_TABLE,
         kind="detail",
         media="application/json",
         about={"line": facts.line, "candidates": len(next(iter(table.values()), ()))},
