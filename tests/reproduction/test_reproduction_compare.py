@@ -69,6 +69,26 @@ def test_what_differs_only_in_how_long_something_took_is_not_compared() -> None:
         assert one(then, now)[0] is verdict
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "size", "verdict"),
+    [
+        ("plot.pdf", "write", 9, Verdict.NOT_COMPARED),
+        ("table.csv.gz", "write", 9, Verdict.NOT_COMPARED),
+        ("plot.pdf", "write", 8, Verdict.DIFFERENT),
+        ("table.csv", "write", 9, Verdict.DIFFERENT),
+        ("table.csv.gz", "read", 9, Verdict.DIFFERENT),
+    ],
+)
+def test_a_written_file_that_holds_when_it_was_made_is_not_compared(
+    name: str, mode: str, size: int, verdict: Verdict
+) -> None:
+    then, now = (
+        {"files": (FileUse(path=f"/w/project/{name}", mode=mode, digest=f"f1:{n}", size=n),)} for n in (9, size)
+    )
+    now = {"files": (dataclasses.replace(now["files"][0], digest="f1:other"),)}
+    assert one(then, now)[0] is verdict
+
+
 def test_a_search_is_the_same_if_its_scores_and_all_else_are_though_its_file_keeps_times() -> None:
     def search(digest: str, table: str, best: int = 1) -> dict[str, Any]:
         params = {"cv": 3, "best_params_": {"alpha": best}}

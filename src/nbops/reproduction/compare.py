@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -27,6 +27,8 @@ OUTSIDE = {
 }
 """Why a cell may come out otherwise, in the words of `CellRecord.uncacheable`."""
 _WORST = (Verdict.DIFFERENT, Verdict.WITHIN, Verdict.IDENTICAL, Verdict.NOT_COMPARED)
+_DATED = frozenset({".gz", ".pdf", ".svg", ".ps", ".eps"})  # files that hold when they were made
+Alike = Callable[[str, str], Sequence[str]]
 _INPUT = "input"
 _TABLES = ("dataframe", "arrow table", "arrow record batch")
 _TIMES = re.compile(r"(?:mean_|std_)?(?:fit|score)_time")  # what scikit-learn calls them, in results and their tables
@@ -40,6 +42,7 @@ def compared(
     where: Layout,
     rtol: float,
     lines: Mapping[int, str],
+    alike: Alike = lambda _then, _now: (),
 ) -> tuple[CellComparison, ...]:
     """Each cell of the first execution with the same cell of the second.
 
@@ -49,10 +52,12 @@ def compared(
         Metrics count as equal within this relative difference (of the larger one).
     lines : mapping
         The first line of each cell's code, for the report: {number of the cell: text}.
+    alike : callable
+        Given the digests of two model files: in what they differ, if that is nothing of the fit, and in nothing else.
     """
     found: dict[int, list[Finding]] = {}
     for key in sorted({*then, *now}):
-        found.setdefault(key[0], []).extend(_cell(then.get(key), now.get(key), where, rtol))
+        found.setdefault(key[0], []).extend(_cell(then.get(key), now.get(key), where, rtol, alike))
     return tuple(
         CellComparison(
             cell=number,
@@ -87,7 +92,7 @@ def first_divergence(cells: Sequence[CellComparison], outside: Mapping[int, Iter
     return Divergence(cell=cell.cell, what=finding.what, name=finding.name, column=finding.column, why=why)
 
 
-def _cell(then: CellRecord | None, now: CellRecord | None, where: Layout, rtol: float) -> list[Finding]:
+def _cell(then: CellRecord | None, now: CellRecord | None, where: Layout, rtol: float, alike: Alike) -> list[Finding]:
     if then is None or now is None:
         why = "recorded this time only" if then is None else "not recorded this time"
         return [Finding(what="outcome", name="cell", verdict=Verdict.DIFFERENT, why=why)]
@@ -95,7 +100,7 @@ def _cell(then: CellRecord | None, now: CellRecord | None, where: Layout, rtol: 
     found += _data("data read", then.reads, now.reads)
     found += _params(then.params, now.params, where)
     found += _data("data written", then.writes, now.writes)
-    found += _models(then, now)
+    found += _models(then, now, alike)
     found += _metrics(then.metrics, now.metrics, rtol)
     found += _files("file written", "write", then, now, where)
     if then.status is not now.status or _name(then.error) != _name(now.error):
@@ -156,6 +161,9 @@ def _files(what: str, mode: str, then: CellRecord, now: CellRecord, where: Layou
             yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=why)
         elif mine.digest == theirs.digest:
             yield Finding(what=what, name=name, verdict=Verdict.IDENTICAL)
+        elif what != _INPUT and mine.size == theirs.size and PurePosixPath(name).suffix.lower() in _DATED:
+            why = "same size, other content; but such a file holds when it was made"
+            yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=why)
         else:
             yield Finding(what=what, name=name, verdict=Verdict.DIFFERENT, why=_sizes(mine, theirs))
 
@@ -188,7 +196,7 @@ def _params(then: Mapping[str, Any], now: Mapping[str, Any], where: Layout) -> I
         )
 
 
-def _models(then: CellRecord, now: CellRecord) -> Iterator[Finding]:
+def _models(then: CellRecord, now: CellRecord, alike: Alike) -> Iterator[Finding]:
     tables = [[a.digest for a in record.artifacts if a.name == SEARCH_TABLE] for record in (then, now)]
     for name, mine, theirs in _paired(_numbered(then.models), _numbered(now.models)):
         if mine is None or theirs is None:
@@ -198,6 +206,9 @@ def _models(then: CellRecord, now: CellRecord) -> Iterator[Finding]:
             yield Finding(what="model", name=name, verdict=Verdict.NOT_COMPARED, why=why)
         elif mine.digest == theirs.digest:
             yield Finding(what="model", name=name, verdict=Verdict.IDENTICAL)
+        elif mine.type == theirs.type and (parts := alike(mine.digest, theirs.digest)):
+            why = f"but for {', '.join(parts)}, which are not of the fit"
+            yield Finding(what="model", name=name, verdict=Verdict.IDENTICAL, why=why)
         elif _is_same_search(mine, theirs) and tables[0] and tables[0] == tables[1]:
             why = (
                 "its file keeps how long its fits took; data, parameters and the scores of all candidates are the same"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from nbops.core.ids import new_id
 from nbops.core.reproduction import Environment, EnvironmentChange, Reproduction, Restored, Verdict
 from nbops.core.runs import Artifact, CellRecord, CellStatus, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
+from nbops.modelfiles.alike import same_but_for
 from nbops.notebook import files
 from nbops.notebook.code import reads_outside
 from nbops.notebook.files import Notebook
@@ -28,7 +29,7 @@ from nbops.pipeline.progress import Progress
 from nbops.pipeline.step_run import RUN_LEVEL
 from nbops.reproduction import environment
 from nbops.reproduction.cells import Key, by_cell, recorded
-from nbops.reproduction.compare import compared, first_divergence, worst
+from nbops.reproduction.compare import Alike, compared, first_divergence, worst
 from nbops.reproduction.layout import Layout, layout, placed
 from nbops.reproduction.original import NotKeptError, Original, original
 from nbops.reproduction.restore import handed_over, restore_files, restore_modules
@@ -146,7 +147,7 @@ def _done(
         now = by_cell(recorded(own.store, run)) if run else {}
     finally:
         own.store.close()
-    cells = compared(known.cells, now, where=where, rtol=rtol, lines=_lines(data))
+    cells = compared(known.cells, now, where=where, rtol=rtol, lines=_lines(data), alike=_alike(ws, own))
     result = dataclasses.replace(
         result,
         cells=cells,
@@ -157,6 +158,18 @@ def _done(
     if problem and (failed is not None or not now):
         return dataclasses.replace(result, why=problem)
     return _judged(result)
+
+
+def _alike(ws: Workspace, own: Workspace) -> Alike:
+    """How model files of then and now are compared whose digests differ; where they aren't kept, they aren't."""
+
+    def parts(then: str, now: str) -> Sequence[str]:
+        try:
+            return same_but_for(ws.artifacts.verified(then), own.artifacts.verified(now))
+        except NbopsError:
+            return ()
+
+    return parts
 
 
 def _other_environment(known: Original, now: Run | None, env: Environment) -> tuple[EnvironmentChange, ...]:
