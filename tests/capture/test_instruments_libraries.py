@@ -54,7 +54,7 @@ import statsmodels.api as sm
 from statsmodels.tsa.stattools import adfuller
 res = sm.Logit(won, sm.add_constant(X[["a"]])).fit(disp=0)
 res.summary()
-adfuller(np.asarray(y))
+adfuller(np.asarray(y), result_object=True)
 sm.OLS(y, X[["a"]]).fit().summary()
 """)
     assert [m.name for m in seen.models] == ["res", "OLS"]
