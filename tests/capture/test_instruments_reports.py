@@ -61,6 +61,21 @@ def test_a_fit_whose_model_is_gone_is_said(cells):
     assert note.startswith("1 model was fitted, and is not kept: ") and "(1 Ridge)" in note
 
 
+def test_a_learning_curve_is_one_report(cells):
+    seen = cells.run("""
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import learning_curve, validation_curve
+curve = learning_curve(Ridge(), X, y, cv=2)
+validation_curve(Ridge(), X, y, param_name="alpha", param_range=[1, 2, 3], cv=2)
+""")
+    assert (seen.models, seen.metrics, seen.notes) == ((), (), ())
+    learned, validated = seen.artifacts
+    assert (learned.name, validated.name) == ("learning_curve.json", "validation_curve.json")
+    assert learned.about["data"] == fingerprint(cells.namespace["y"]).digest
+    sizes, *_ = parse(cells.workspace.artifacts.read_bytes(learned.digest).decode())
+    assert sizes == cells.namespace["curve"][0].tolist()
+
+
 def test_a_search_is_one_record_with_its_best_parameters_and_its_table(cells):
     cells.plain("""
 from sklearn.compose import ColumnTransformer

@@ -10,6 +10,7 @@ from typing import Any
 from nbops.capture.instruments.code_swap import Swaps, plain_function
 from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Facts, ModelLog, Prediction, weakly
+from nbops.capture.instruments.reports import keep_report
 from nbops.capture.instruments.scope_models import ScopeModels
 from nbops.capture.instruments.searches import searched
 from nbops.capture.instruments.tables import (
@@ -27,7 +28,8 @@ FITS = ("fit", "fit_transform", "fit_predict", "partial_fit")
 PREDICTIONS = ("predict", "predict_proba", "decision_function")
 CROSS_VALIDATIONS = ("cross_val_score", "cross_validate")
 _COPIED_BYTES = 8_000_000  # of inputs that are a view of something large
-WHOLES = ("cross_val_predict", "learning_curve", "validation_curve", "permutation_test_score")
+CURVES = ("learning_curve", "validation_curve", "permutation_test_score")
+WHOLES = ("cross_val_predict",)
 
 
 class EstimatorProbe(CallProbe):
@@ -158,6 +160,21 @@ class CrossValidationProbe(CallProbe):
                 ]
 
 
+class CurveProbe(CallProbe):
+    """One report for all of its fits."""
+
+    what = "a curve of scores"
+
+    def __init__(self, current: Current, function: str) -> None:
+        super().__init__(current)
+        self.function = function
+
+    def after(self, watch: Watch, seen: Any, result: Any) -> None:
+        args, kwargs = seen
+        y = argument(args, kwargs, 2, "y")
+        keep_report(watch, self.function, result, watch.fingerprint(y).digest if y is not None else None)
+
+
 class SubclassProbe(CallProbe):
     """``__init_subclass__``: a class of estimators is being made while the scope is open."""
 
@@ -218,6 +235,8 @@ class Estimators:
         module = sys.modules.get("sklearn.model_selection")
         for name in CROSS_VALIDATIONS:
             self.swaps.watch(getattr(module, name, None), CrossValidationProbe(self.current, name))
+        for name in CURVES:
+            self.swaps.watch(getattr(module, name, None), CurveProbe(self.current, name))
         for name in WHOLES:
             self.swaps.watch(getattr(module, name, None), CallProbe(self.current))
 
