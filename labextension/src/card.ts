@@ -16,6 +16,21 @@ interface IUse {
   name: string;
   fingerprint: IFingerprint;
 }
+interface IMetric {
+  name: string;
+  value: Num;
+  step: number | null;
+  model?: string | null;
+  data?: string | null;
+}
+
+/** What tells what a metric is of: a record, or what the panel knows of one. */
+interface IJudged {
+  metrics: IMetric[];
+  models: { name: string; digest?: string | null }[];
+  reads: { name: string; fingerprint?: { digest: string | null } }[];
+  writes: { name: string; fingerprint?: { digest: string | null } }[];
+}
 
 /** What of a `CellRecord` the card draws. */
 export interface IRecord {
@@ -24,7 +39,7 @@ export interface IRecord {
   reads: IUse[];
   writes: IUse[];
   params: { [name: string]: Json };
-  metrics: { name: string; value: Num; step: number | null; model: string | null; data: string | null }[];
+  metrics: IMetric[];
   models: {
     name: string;
     type: string;
@@ -33,7 +48,7 @@ export interface IRecord {
     trained_on: string | null;
   }[];
   files: { path: string; mode: string; size: number | null; reason: string | null }[];
-  artifacts: { name: string; kind: string }[];
+  artifacts: { name: string; kind: string; about?: { data?: unknown } | null }[];
   notes: string[];
 }
 
@@ -70,7 +85,11 @@ export function heading(record: IRecord, name: string | null): string {
 
 /** What was captured, in one line. */
 export function summary(record: IRecord): string {
-  const said = record.metrics.slice(0, 3).map(m => `${m.name} ${number(m.value)}`);
+  const names = dataNames(record);
+  const said = record.metrics.slice(0, 3).map(m => {
+    const several = record.metrics.filter(other => other.name === m.name).length > 1;
+    return `${m.name} ${number(m.value)}${several ? on(m, names) : ''}`;
+  });
   if (record.metrics.length > 3) {
     said.push(`${record.metrics.length - 3} more metrics`);
   }
@@ -97,25 +116,47 @@ export function summary(record: IRecord): string {
   return said.map(part => cut(part, 200)).join(' · ');
 }
 
+/** Its metrics: of which model, on which data. */
+export function metrics(record: IJudged): string[] {
+  const names = dataNames(record);
+  const models = byDigest(record.models.map(m => [m.digest, m.name]));
+  return record.metrics.map(m => {
+    const of = m.model && models.has(m.model) ? ` of ${models.get(m.model)}` : '';
+    const step = typeof m.step === 'number' ? ` (step ${number(m.step)})` : '';
+    return `${m.name} ${number(m.value)}${of}${on(m, names)}${step}`;
+  });
+}
+
+type Names = Map<string, string>;
+
+/** The names that data went by, by digest. */
+function dataNames(record: Pick<IJudged, 'reads' | 'writes'>): Names {
+  return byDigest([...record.writes, ...record.reads].map(u => [u.fingerprint?.digest, u.name]));
+}
+
+function byDigest(pairs: [string | null | undefined, string][]): Names {
+  return new Map(pairs.filter((pair): pair is [string, string] => typeof pair[0] === 'string'));
+}
+
+function on(of: { data?: unknown }, names: Names): string {
+  return typeof of.data === 'string' && names.has(of.data) ? ` on ${names.get(of.data)}` : '';
+}
+
+/** A matrix, a curve, a table of results: what was computed and is no single number. */
+function isReport(artifact: IRecord['artifacts'][number]): boolean {
+  return artifact.kind === 'detail' && artifact.name !== 'record.json';
+}
+
 /** Everything that was captured, by what it is. */
 export function rows(record: IRecord): IRow[] {
-  const names = new Map<string | null, string>();
-  for (const use of [...record.writes, ...record.reads]) {
-    names.set(use.fingerprint?.digest ?? null, use.name);
-  }
-  names.delete(null);
-  const models = new Map(record.models.filter(m => m.digest !== null).map(m => [m.digest, m.name]));
+  const names = dataNames(record);
   const file = (f: IRecord['files'][number]) =>
     [f.path, f.size === null ? '' : bytes(f.size), f.reason ? `(${f.reason})` : ''].filter(Boolean).join(' ');
   const all: IRow[] = [
     { label: 'error', entries: record.error ? [record.error] : [] },
     {
       label: 'metrics',
-      entries: record.metrics.map(m => {
-        const of = models.has(m.model) ? ` of ${models.get(m.model)}` : '';
-        const on = names.has(m.data) ? ` on ${names.get(m.data)}` : '';
-        return `${m.name} ${number(m.value)}${of}${on}${typeof m.step === 'number' ? ` (step ${number(m.step)})` : ''}`;
-      })
+      entries: metrics(record)
     },
     { label: 'parameters', entries: Object.entries(record.params).map(([k, v]) => `${k} = ${value(v)}`) },
     { label: 'data in', entries: record.reads.map(u => data(u)) },
@@ -123,9 +164,10 @@ export function rows(record: IRecord): IRow[] {
     {
       label: 'models',
       entries: record.models.map(m => {
-        const on = names.has(m.trained_on) ? ` trained on ${names.get(m.trained_on)}` : '';
+        const trained = m.trained_on ? names.get(m.trained_on) : undefined;
+        const by = trained === undefined ? '' : ` trained on ${trained}`;
         const kept = m.digest === null ? ` (not kept: ${m.reason ?? 'unknown'})` : '';
-        return `${m.name}: ${lastName(m.type)}${on}${kept}`;
+        return `${m.name}: ${lastName(m.type)}${by}${kept}`;
       })
     },
     { label: 'files read', entries: record.files.filter(f => f.mode === 'read').map(file) },
@@ -133,8 +175,8 @@ export function rows(record: IRecord): IRow[] {
     {
       label: 'kept',
       entries: record.artifacts
-        .filter(a => a.kind === 'figure' || a.kind === 'file')
-        .map(a => `${a.name} (${a.kind})`)
+        .filter(a => a.kind === 'figure' || a.kind === 'file' || isReport(a))
+        .map(a => (isReport(a) ? `${a.name}${on(a.about ?? {}, names)}` : `${a.name} (${a.kind})`))
     },
     { label: 'notes', entries: record.notes }
   ];

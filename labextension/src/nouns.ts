@@ -84,6 +84,9 @@ export interface IMetric {
   value: Num;
   step: number | null;
   source?: string;
+  /** The digests of the model and of the data that it is of. */
+  model?: string | null;
+  data?: string | null;
 }
 
 export interface IArtifact {
@@ -130,7 +133,7 @@ export interface IComparison {
   diff?: { changes: IChange[]; notes: string[] } | null;
 }
 
-export type Badge = 'stale' | 'out of order' | 'edited' | 'leaky' | 'failed' | 'deleted';
+export type Badge = 'stale' | 'out of order' | 'edited' | 'leaky' | 'maybe leaky' | 'failed' | 'deleted';
 
 /** Data a cell read or wrote. */
 export interface IDataUse {
@@ -154,7 +157,7 @@ export interface ICell {
   started_at: string | null;
   params: { [name: string]: Json };
   metrics: IMetric[];
-  models: { name: string; type: string }[];
+  models: { name: string; type: string; digest?: string | null }[];
   reads: IDataUse[];
   writes: IDataUse[];
   files: { path: string; mode: string }[];

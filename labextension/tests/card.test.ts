@@ -59,6 +59,24 @@ describe('the card', () => {
     );
   });
 
+  it('names the reports that are kept, and on which data', async () => {
+    const artifacts = [
+      { name: 'confusion_matrix.json', kind: 'detail', about: { data: 'f1:blake3:aa' } },
+      { name: 'record.json', kind: 'detail', about: {} },
+      { name: 'plot.png', kind: 'figure' }
+    ];
+    const text = (await drawn({ record: { ...RECORD, artifacts } }, { full: true })).textContent!;
+    expect(text).toContain('confusion_matrix.json on table');
+    expect(text).toContain('plot.png (figure)');
+    expect(text).not.toContain('record.json');
+  });
+
+  it('tells metrics of one name apart in its line', async () => {
+    const two = [RECORD.metrics[0], { ...RECORD.metrics[0], value: 2, data: 'f1:blake3:bb' }];
+    const node = await drawn({ record: { ...RECORD, metrics: two } });
+    expect(node.querySelector('summary')!.textContent).toContain('mae 0.123457 on table · mae 2 ·');
+  });
+
   it('keeps hostile text as text in every field', async () => {
     const bad = '<img src=x onerror="window.hit=1"></script><b>';
     const node = await drawn(

@@ -91,7 +91,11 @@ describe('this notebook', () => {
         seq: 1,
         status: 'error',
         error: 'ValueError: no',
-        badges: ['failed', 'deleted']
+        badges: ['failed', 'deleted'],
+        badge_why: { failed: 'ValueError: no' },
+        metrics: [{ name: 'mae', value: 1, step: null, model: 'a1:m', data: 'f1:t' }],
+        models: [{ name: 'model', type: 'Ridge', digest: 'a1:m' }],
+        reads: [{ name: 'y_test', fingerprint: { kind: 't', digest: 'f1:t', shape: [], reason: null } }]
       })
     ];
     const shown: string[] = [];
@@ -100,6 +104,8 @@ describe('this notebook', () => {
     await draw(<NotebookView model={model} />, { showCell: id => shown.push(id) });
     expect(screen.getByText('table was changed by cell 2 after this ran')).toBeTruthy();
     expect(screen.getByText('2 tracked cells · 2 cells to look at')).toBeTruthy();
+    expect(screen.getByText('mae 1 of model on y_test')).toBeTruthy();
+    expect(screen.getAllByText('ValueError: no').length).toBe(1);
     fireEvent.click(screen.getByTitle('Scroll to this cell'));
     expect(shown).toEqual(['c1']);
     expect(
@@ -154,6 +160,31 @@ describe('runs', () => {
     expect(grid.getAttribute('aria-rowcount')).toBe('100001');
     expect(within(grid).getAllByRole('row').length).toBeLessThan(60);
     expect(screen.getByText('100,000 runs')).toBeTruthy();
+  });
+
+  it('has the metrics before the times, which a narrow panel does not show', async () => {
+    const model = new RunsModel(new FakeServer({ runs: answer(3) }).api);
+    model.setShown(true);
+    await draw(<RunsView model={model} />);
+    const heads = screen.getAllByRole('columnheader').map(head => head.textContent!.trim());
+    expect(heads.filter(Boolean)).toEqual(['name', 'status', 'mae', 'started ▾', 'took']);
+  });
+
+  it('shows a curve of many steps by its last value, and every other metric', async () => {
+    const loss = Array.from({ length: 300 }, (_, i) => ({ name: 'loss', value: 300 - i, step: i }));
+    const metrics = [...loss, { name: 'mae', value: 7, step: null }, { name: 'mae', value: 8, step: null }];
+    const detail = { run: row(0).run, params: {}, metrics, artifacts: [], children: [] };
+    const model = new RunsModel(new FakeServer({ runs: answer(1), 'runs/run-000000000000': detail }).api);
+    model.setShown(true);
+    await model.open('run-000000000000');
+    await draw(<RunsView model={model} />);
+    const shown = within(screen.getByRole('region', { name: 'Metrics' }));
+    expect(shown.getAllByRole('term').map(t => t.textContent)).toEqual([
+      'loss (step 299, last of 300)',
+      'mae',
+      'mae'
+    ]);
+    expect(shown.getAllByRole('definition').map(d => d.textContent)).toEqual(['1', '7', '8']);
   });
 
   it('is worked by keyboard: down, space, down, space, compare', async () => {

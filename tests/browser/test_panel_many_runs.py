@@ -39,5 +39,12 @@ def test_ten_thousand_runs_scroll_sort_and_filter(lab: Any, browser: Any) -> Non
     expect(view.get_by_role("alert")).to_be_visible()
     expect(rows).to_have_count(expected)
     assert [e for e in jupyter.errors if "400" not in e] == []
+    for box in range(2):
+        rows.nth(box).get_by_role("checkbox").click()
+    view.get_by_role("button", name="Compare").click()
+    picture = view.locator(".nbops-Chart-picture").first
+    picture.locator("svg").wait_for()
+    cut_off = "e => e.querySelector('svg').getBoundingClientRect().right > e.getBoundingClientRect().right"
+    assert not picture.evaluate(cut_off)
     page.close()
     jupyter.close()

@@ -47,6 +47,19 @@ value = r2_score(test["y"], model.predict(test[["a", "b"]]))
     assert [(m.name, m.value, m.model) for m in seen.metrics] == [("r2_score", cells.namespace["value"], model.digest)]
 
 
+def test_what_statsmodels_fits_for_itself_is_no_model(cells):
+    needed("statsmodels")
+    seen = cells.run("""
+import statsmodels.api as sm
+from statsmodels.tsa.stattools import adfuller
+res = sm.Logit(won, sm.add_constant(X[["a"]])).fit(disp=0)
+res.summary()
+adfuller(np.asarray(y), result_object=True)
+sm.OLS(y, X[["a"]]).fit().summary()
+""")
+    assert [m.name for m in seen.models] == ["res", "OLS"]
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_statsmodels_results(cells, before):
     needed("statsmodels")

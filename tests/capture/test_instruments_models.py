@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from instrumented_cells import PREPARE, Cells
 
+from nbops import fingerprint
+
 
 @pytest.fixture
 def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -80,10 +82,24 @@ scores = cross_validate(Ridge(), X, y, cv=4)
     assert seen.models[0].params["param_grid"] == {"ridge__alpha": [0.1, 1, 10]}
     best, metric = seen.metrics
     assert (best.name, best.value) == ("best_score_", cells.namespace["search"].best_score_)
+    assert best.model == seen.models[0].digest
+    assert best.data == metric.data == fingerprint(cells.namespace["y"]).digest
     assert (metric.name, metric.source) == ("test_score", "sklearn.model_selection.cross_validate")
     assert metric.value == pytest.approx(np.mean(cells.namespace["scores"]["test_score"]))
     assert [(s.name, s.step) for s in seen.series] == [("test_score", i) for i in range(4)]
     assert seen.notes == ()
+
+
+def test_a_search_without_a_best_score_gives_its_model_no_metric(cells):
+    seen = cells.run("""
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
+search = GridSearchCV(Ridge(), {"alpha": [1, 10]}, scoring=["r2", "neg_max_error"], refit="r2", cv=2)
+search.set_params(refit=False).fit(X, y)
+r2_score(y, y + 1)
+""")
+    assert [(m.name, m.model) for m in seen.metrics] == [("r2_score", None)]
 
 
 def test_the_model_that_predicted_and_the_rows_it_was_judged_on_are_kept(cells):
@@ -355,6 +371,23 @@ r2_score(big[:, 0], pred)
     del cells.namespace[name]
     gc.collect()
     assert ref() is None
+
+
+@pytest.mark.parametrize("table", ["big", "pd.DataFrame(big, copy=False)"])
+def test_a_prediction_for_a_few_rows_of_something_large_does_not_keep_all_of_it(cells, table):
+    cells.plain("from sklearn.linear_model import Ridge\nfrom sklearn.metrics import r2_score")
+    cells.run(f"""
+big = np.ones((1_200_000, 8))
+big[::2] = 0
+few = {table}[:1000]
+model = Ridge(solver="cholesky").fit(few[:500], big[:500, 0])
+pred, target = model.predict(few), big[:1000, 0].copy()
+""")
+    ref = weakref.ref(cells.namespace["big"])
+    del cells.namespace["big"], cells.namespace["few"]
+    gc.collect()
+    assert ref() is None
+    assert cells.run("r2_score(target, pred)").models[0].evaluation  # and its rows can be kept all the same
 
 
 def test_nothing_is_recorded_outside_a_scope(cells):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from instrumented_cells import PREPARE, Cells
 
+from nbops import fingerprint
 from nbops.core.canonical import parse
 
 
@@ -28,6 +29,7 @@ confusion_matrix(won, won); print(classification_report(won, won)); curve = roc_
     assert seen.metrics == ()
     names = ["classification_report.txt", "confusion_matrix.json", "roc_curve.json"]
     assert sorted(a.name for a in seen.artifacts) == names
+    assert {a.about["data"] for a in seen.artifacts} == {fingerprint(cells.namespace["won"]).digest}
     (kept,) = [a for a in seen.artifacts if a.name == "roc_curve.json"]
     false, true, thresholds = parse(cells.workspace.artifacts.read_bytes(kept.digest).decode())
     assert false == cells.namespace["curve"][0].tolist() and true == cells.namespace["curve"][1].tolist()
@@ -57,6 +59,21 @@ def test_a_fit_whose_model_is_gone_is_said(cells):
     assert seen.models == ()
     (note,) = seen.notes
     assert note.startswith("1 model was fitted, and is not kept: ") and "(1 Ridge)" in note
+
+
+def test_a_learning_curve_is_one_report(cells):
+    seen = cells.run("""
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import learning_curve, validation_curve
+curve = learning_curve(Ridge(), X, y, cv=2)
+validation_curve(Ridge(), X, y, param_name="alpha", param_range=[1, 2, 3], cv=2)
+""")
+    assert (seen.models, seen.metrics, seen.notes) == ((), (), ())
+    learned, validated = seen.artifacts
+    assert (learned.name, validated.name) == ("learning_curve.json", "validation_curve.json")
+    assert learned.about["data"] == fingerprint(cells.namespace["y"]).digest
+    sizes, *_ = parse(cells.workspace.artifacts.read_bytes(learned.digest).decode())
+    assert sizes == cells.namespace["curve"][0].tolist()
 
 
 def test_a_search_is_one_record_with_its_best_parameters_and_its_table(cells):

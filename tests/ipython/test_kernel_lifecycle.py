@@ -200,9 +200,11 @@ def test_card_settings(tracked_kernel: Kernel) -> None:
     assert "\n" not in card["text/plain"]
     tracked_kernel.run("%nbops card off")
     assert tracked_kernel.cards("%%track\nx = 1") == []
-    tracked_kernel.run("%nbops card full")
-    (card,) = tracked_kernel.cards("%%track\nx = 1")
-    assert " open>" in card["text/html"]
+    tracked_kernel.run("%nbops card full\n%nbops auto on")
+    for code in ("%%track\nx = 1", "x = 1"):
+        (card,) = tracked_kernel.cards(code)
+        assert " open>" in card["text/html"]
+    assert tracked_kernel.cards("print()") == []
 
 
 def test_off_and_on(tracked_kernel: Kernel, tmp_path: Path) -> None:
@@ -316,6 +318,22 @@ def test_disabled_is_inert(tmp_path: Path) -> None:
 def test_the_kernels_end_closes_the_session(tracked_kernel: Kernel, tmp_path: Path) -> None:
     tracked_kernel.run("%%track\nx = 1")
     tracked_kernel.manager.shutdown_kernel()
+    assert only(tmp_path, RunKind.SESSION).status is RunStatus.COMPLETED
+
+
+def test_the_end_of_a_kernel_whose_children_hold_it_up_closes_the_session(
+    tracked_kernel: Kernel, tmp_path: Path
+) -> None:
+    deaf = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(10)"
+    )
+    tracked_kernel.run("%%track\nx = 1")
+    tracked_kernel.run(
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {deaf!r}], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline(); print(child.pid)"
+    )
+    tracked_kernel.manager.shutdown_kernel()  # jupyter_client kills it after 2.5 s
     assert only(tmp_path, RunKind.SESSION).status is RunStatus.COMPLETED
 
 

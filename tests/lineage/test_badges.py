@@ -15,7 +15,8 @@ from notebook_sessions import Book, opened
 
 from nbops.core.errors import NotebookError, UnknownNameError
 from nbops.lineage.badges import badges, leaks_of, session_badges
-from nbops.lineage.leakage import LeakKind
+from nbops.lineage.leakage import LeakKind, check
+from nbops.lineage.notebook_state import notebook_state
 from nbops.lineage.on_disk import stale_on_disk
 from nbops.lineage.stale import StaleKind
 
@@ -106,3 +107,18 @@ def test_without_records_there_is_nothing_to_say(book: Book) -> None:
         stale_on_disk(book.ws, book.path)
     with pytest.raises(NotebookError):
         badges(book.ws, book.path.with_name("none.ipynb"))
+
+
+@pytest.mark.parametrize(("values", "word"), [(3, {"maybe leaky"}), (40, set())])
+def test_rows_that_repeat_by_coincidence_are_no_leak_and_few_of_them_nothing_to_say(
+    tmp_path: Path, values: int, word: set[str]
+) -> None:
+    rows = np.random.default_rng(3).integers(0, values, size=(900, 3))
+    pd.DataFrame(rows, columns=["a", "b", "y"]).to_csv(tmp_path / "all.csv", index=False)
+    split = "rows = pd.read_csv('all.csv')\nrows, test = rows[:600], rows[600:]"
+    with opened(tmp_path, CELLS | {"data": split}) as book:
+        book.run()
+        book.save()
+        assert check(book.ws, book.session.run.id if book.session.run else "")[0].kind is LeakKind.SHARED
+        said = {word for cell in notebook_state(book.ws, book.path).cells for word in cell.badges}
+    assert said == word

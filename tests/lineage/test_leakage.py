@@ -122,6 +122,16 @@ def test_without_a_table_or_without_time_it_is_not_checkable(book: Book) -> None
     assert gated(book)[0] is Outcome.NOT_CHECKED
 
 
+def test_a_model_whose_judged_rows_are_not_kept_is_said_to_be_not_checkable(book: Book, tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "nbops.toml").write_text("[store]\nkeep_under_mb = 0.001\n")
+    for name in ("train.csv", "test.csv"):
+        (tmp_path / "few" / name).write_bytes((book.path.parent / name).read_bytes())
+    with opened(tmp_path / "few", {}) as other:
+        (one,) = found(other, "train, test = pd.read_csv('train.csv'), pd.read_csv('test.csv')", FIT)
+    assert (one.model, one.kind, one.why) == ("model", LeakKind.UNKNOWN, "the rows it was judged on were not kept")
+
+
 def test_rows_that_repeat_anyway_are_a_coincidence(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     frame = pd.DataFrame(rng.integers(0, 3, size=(300, 4)), columns=["a", "b", "c", "y"])

@@ -45,7 +45,11 @@ FULL = record(
         FileUse(path="in.csv", mode="read", digest=None, size=1_234_567),
         FileUse(path="o", mode="write", digest="d"),
     ),
-    artifacts=(Artifact(name="plot.png", kind="figure", digest="a", size=1),),
+    artifacts=(
+        Artifact(name="plot.png", kind="figure", digest="a", size=1),
+        Artifact(name="confusion_matrix.json", kind="detail", digest="b", size=1, about={"data": "f1:blake3:bb"}),
+        Artifact(name="record.json", kind="detail", digest="c", size=1),
+    ),
     notes=("a note",),
 )
 
@@ -90,9 +94,11 @@ def test_everything_a_reader_wants_is_there() -> None:
             "model: Forest trained on rides",
             "in.csv 1.23 MB",
             "plot.png (figure)",
+            "confusion_matrix.json on y_test",
             "a note",
         ):
             assert said in text
+        assert "record.json" not in text
 
 
 def test_no_times_ids_or_digests_are_visible() -> None:
@@ -107,6 +113,8 @@ def test_no_times_ids_or_digests_are_visible() -> None:
 def test_a_line_is_one_line() -> None:
     text = card_text(FULL, name="train", full=False)
     assert text == "nbops · train · completed · mae 41.2346 · loss 0.5 · model: Forest"
+    twice = record(metrics=(FULL.metrics[0], Metric(name="mae", value=2.0, data="f1:blake3:aa")), reads=FULL.reads)
+    assert card_text(twice, full=False) == "nbops · tracked · completed · mae 41.2346 on y_test · mae 2 on rides"
     metrics = [Metric(name=name, value=1.0) for name in "abcde"]
     assert card_text(record(metrics=tuple(metrics[:4])), full=False).endswith("c 1 · 1 more metric")
     assert card_text(record(metrics=tuple(metrics)), full=False).endswith("c 1 · 2 more metrics")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
-from nbops.core.runs import Run, RunKind, RunStatus
+from nbops.core.fingerprint import Fingerprint
+from nbops.core.runs import CellRecord, CellStatus, DataUse, Metric, ModelUse, Run, RunKind, RunStatus
 from nbops.render.runs import listed, shown
 
 BEGAN = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -45,3 +46,33 @@ def test_text_that_looks_like_a_number_stays_as_it_is() -> None:
 def test_an_empty_list_says_what_to_do_unless_only_some_were_asked_for() -> None:
     assert "%%track" in listed([], {})
     assert listed([], {}, filtered=True) == "no such runs"
+
+
+def test_a_metric_says_of_which_model_and_on_which_data_it_is_and_none_hides_another() -> None:
+    data = {name: Fingerprint(kind="array", digest=f"f1:{name}") for name in ("y_train", "y_test")}
+    metrics = [
+        Metric(name="mae", value=1.0, source="sklearn", model="a1:m", data="f1:y_train"),
+        Metric(name="mae", value=2.0, source="sklearn", model="a1:m", data="f1:y_test"),
+        Metric(name="mae", value=3.0, source="sklearn", data="f1:y_test", line=1),  # two models that are gone
+        Metric(name="mae", value=4.0, source="sklearn", data="f1:y_test", line=2),
+        Metric(name="mae", value=5.0, source="sklearn"),
+    ]
+    record = CellRecord(
+        run=RUN.id,
+        seq=0,
+        cell_id=None,
+        source="",
+        execution_count=1,
+        status=CellStatus.OK,
+        reads=tuple(DataUse(name=name, fingerprint=each) for name, each in data.items()),
+        models=(ModelUse(name="ridge", type="Ridge", digest="a1:m"),),
+    )
+    said = shown(run=RUN, params={}, metrics=metrics, records=[record], children=[])
+    lines = [line.split(maxsplit=2) for line in said.splitlines() if line.startswith("  mae")]
+    assert [(value, of) for _, value, of in lines] == [
+        ("1", "of ridge on y_train"),
+        ("2", "of ridge on y_test"),
+        ("3", "on y_test"),
+        ("4", "on y_test"),
+        ("5", "sklearn"),
+    ]

@@ -205,3 +205,22 @@ def test_what_can_not_be_done_is_said_before_anything_is_executed(project) -> No
             reproduce(ws, run.id)
     with pytest.raises(UsageError, match="rtol"):
         reproduce(ws, secret.id, rtol=2.0)
+
+
+@pytest.mark.slow
+def test_a_search_and_a_cross_validation_are_reproduced_though_they_keep_how_long_they_took(project) -> None:
+    notebook = project.notebook(
+        "search.ipynb",
+        "import numpy as np, pandas as pd\n"
+        "from sklearn.linear_model import Ridge\n"
+        "from sklearn.model_selection import GridSearchCV, cross_validate\n"
+        "X = np.random.default_rng(0).normal(size=(60, 3))\ny = X[:, 0]",
+        "search = GridSearchCV(Ridge(), {'alpha': [0.1, 1.0]}, cv=3).fit(X, y)",
+        "cv = cross_validate(Ridge(), X, y, cv=3)\ntable = pd.DataFrame(cv)",
+    )
+    result = reproduce(project.ws(), run_notebook(project.ws(), notebook).id)
+    assert result.verdict is Verdict.IDENTICAL
+    found = verdicts(result)
+    assert found[2, "metric", "best_score_"] is found[3, "metric", "test_score"] is Verdict.IDENTICAL
+    assert found[2, "model", "search"] is Verdict.IDENTICAL
+    assert found[3, "data written", "table"] is Verdict.NOT_COMPARED

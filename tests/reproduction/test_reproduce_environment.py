@@ -46,6 +46,7 @@ def only_these_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Installers find what this test made, and nothing else."""
     place = tmp_path.parent / f"{tmp_path.name}-wheels"
     wheel(place, "six", OLDER)
+    wheel(place, "nbops_test_absent", "1.0")
     for name, value in {
         "UV_FIND_LINKS": str(place),
         "PIP_FIND_LINKS": str(place),
@@ -89,6 +90,22 @@ def test_a_run_with_another_version_is_the_same_only_in_an_environment_that_has_
     assert f"environment packages: built with six {OLDER}, in {made.folder}" in built.stdout  # the cached one
     assert "then," not in built.stdout
     assert [p.name for p in (ws.home / environment.FOLDER).iterdir()] == [made.folder.name]
+
+
+@pytest.mark.slow
+def test_a_package_that_is_not_installed_is_missing_only_until_it_is_built(project) -> None:
+    ws = project.ws()
+    notebook = project.notebook("n.ipynb", "import nbops, nbops_test_absent", "nbops.log_metric('one', 1)")
+    with environment.overlay(ws, {"nbops_test_absent": "1.0"}).kernel() as kernel:
+        run = run_notebook(ws, notebook, kernel=kernel, require_tracking=True)
+
+    without = reproduce(ws, run.id)
+    assert without.verdict is Verdict.COULD_NOT
+    assert without.why.endswith("ModuleNotFoundError: No module named 'nbops_test_absent'")  # and no path that isn't
+    assert [(e.name, e.now) for e in without.environment] == [("nbops_test_absent", "not installed")]
+
+    built = reproduce(ws, run.id, env=Environment.BUILD)
+    assert (built.verdict, built.environment) == (Verdict.IDENTICAL, ())
 
 
 def test_what_can_not_be_installed_is_said_and_nothing_is_executed(project) -> None:

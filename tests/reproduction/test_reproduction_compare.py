@@ -10,7 +10,7 @@ import pytest
 
 from nbops.core.fingerprint import Column, Fingerprint
 from nbops.core.reproduction import Verdict
-from nbops.core.runs import CellRecord, CellStatus, DataUse, FileUse, Metric, ModelUse
+from nbops.core.runs import SEARCH_TABLE, Artifact, CellRecord, CellStatus, DataUse, FileUse, Metric, ModelUse
 from nbops.reproduction.compare import compared, first_divergence, worst
 from nbops.reproduction.layout import Layout
 
@@ -53,6 +53,56 @@ def test_data_is_the_same_or_names_its_first_column() -> None:
     assert one(data(frame(a="1")), {})[:2] == (Verdict.DIFFERENT, "not there this time")
     unknown = Fingerprint(kind="dataframe", digest=None, reason="not fingerprinted: budget")
     assert one(data(unknown), data(frame(a="1")))[:2] == (Verdict.NOT_COMPARED, "not fingerprinted: budget")
+
+
+def test_what_differs_only_in_how_long_something_took_is_not_compared() -> None:
+    times = one(data(frame(fit_time="1", test_score="2")), data(frame(fit_time="9", test_score="2")))
+    assert times[:2] == (
+        Verdict.NOT_COMPARED,
+        "it differs in how long something took (fit_time), and in nothing else",
+    )
+    assert one(data(frame(std_fit_time="1", a="2")), data(frame(std_fit_time="9", a="3")))[0] is Verdict.DIFFERENT
+    item = [DataUse(name=f"cv['{key}']", fingerprint=frame(x="1")) for key in ("score_time", "test_score")]
+    array = [Fingerprint(kind="array", digest=f"f1:{i}", shape=(5,)) for i in range(2)]
+    for use, verdict in zip(item, (Verdict.NOT_COMPARED, Verdict.DIFFERENT), strict=True):
+        then, now = ({"writes": (dataclasses.replace(use, fingerprint=a),)} for a in array)
+        assert one(then, now)[0] is verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "size", "verdict"),
+    [
+        ("plot.pdf", "write", 9, Verdict.NOT_COMPARED),
+        ("table.csv.gz", "write", 9, Verdict.NOT_COMPARED),
+        ("plot.pdf", "write", 8, Verdict.DIFFERENT),
+        ("table.csv", "write", 9, Verdict.DIFFERENT),
+        ("table.csv.gz", "read", 9, Verdict.DIFFERENT),
+    ],
+)
+def test_a_written_file_that_holds_when_it_was_made_is_not_compared(
+    name: str, mode: str, size: int, verdict: Verdict
+) -> None:
+    then, now = (
+        {"files": (FileUse(path=f"/w/project/{name}", mode=mode, digest=f"f1:{n}", size=n),)} for n in (9, size)
+    )
+    now = {"files": (dataclasses.replace(now["files"][0], digest="f1:other"),)}
+    assert one(then, now)[0] is verdict
+
+
+def test_a_search_is_the_same_if_its_scores_and_all_else_are_though_its_file_keeps_times() -> None:
+    def search(digest: str, table: str, best: int = 1) -> dict[str, Any]:
+        params = {"cv": 3, "best_params_": {"alpha": best}}
+        return {
+            "models": (ModelUse(name="search", type="GridSearchCV", digest=digest, params=params, trained_on="f1:x"),),
+            "artifacts": (Artifact(name=SEARCH_TABLE, kind="detail", digest=table, size=1),),
+        }
+
+    verdict, why, _ = one(search("a1:1", "a1:t"), search("a1:2", "a1:t"))
+    assert verdict is Verdict.NOT_COMPARED
+    assert why.startswith("its file keeps how long its fits took")
+    assert one(search("a1:1", "a1:t"), search("a1:2", "a1:u"))[0] is Verdict.DIFFERENT
+    assert one(search("a1:1", "a1:t"), search("a1:2", "a1:t", best=2))[0] is Verdict.DIFFERENT
+    assert one({**search("a1:1", ""), "artifacts": ()}, {**search("a1:2", ""), "artifacts": ()})[0] is Verdict.DIFFERENT
 
 
 def test_an_outputs_number_is_no_name() -> None:

@@ -10,7 +10,7 @@ from nbops.core.fingerprint import Column, Fingerprint
 from nbops.core.runs import DataUse, FileUse, Run, RunKind
 from nbops.fingerprints.fingerprint import fingerprint
 from nbops.render.difference import difference_text
-from nbops.reproduction.difference import difference
+from nbops.reproduction.difference import _rows, difference
 
 
 def of(result: Difference, what: str) -> dict[str, str]:
@@ -78,6 +78,7 @@ def test_values_data_and_environment(project) -> None:
     data = of(result, "data")
     assert data["rides"].startswith("20 rows more; ")
     assert "values changed in: cnt" in data["rides"]
+    assert _rows(frame("1", 3).fingerprint, frame("2", 2).fingerprint) == "1 row fewer; "
     assert data["a.csv"] == "cannot be compared: not fingerprinted: budget"
     assert of(result, "environment").keys() == {"Python", "pandas"}
     assert [(c.a, c.b) for c in result.changes if c.name == "git"] == [("aaa", "bbb")]

@@ -10,7 +10,7 @@ import pytest
 
 from nbops.core.errors import UsageError
 from nbops.core.run_filter import Both, Comparison, Either, Not, Word, parse_filter
-from nbops.core.runs import Metric, Run, RunKind, RunStatus
+from nbops.core.runs import CellRecord, CellStatus, Metric, ModelUse, Run, RunKind, RunStatus
 from nbops.store import records, run_search, runs
 from nbops.store.database import Database
 
@@ -161,3 +161,30 @@ def test_what_a_run_becomes_is_found_too(store: Database) -> None:
     assert found(store, "seconds > 86400") == {3}
     assert 3 not in found(store, "params.depth < 100")
     assert found(store, "params.depth = deep") == {3}
+
+
+@pytest.mark.parametrize("train_last", [True, False])
+def test_a_run_is_listed_with_what_its_model_did_on_rows_it_was_not_fitted_on(
+    store: Database, train_last: bool
+) -> None:
+    test, train = (Metric(name="mae", value=v, model="a1:m", data=f"f1:{v}") for v in (2.0, 1.0))
+    record = CellRecord(
+        run="05abc",
+        seq=1,
+        cell_id=None,
+        source="",
+        execution_count=1,
+        status=CellStatus.OK,
+        metrics=(
+            *([test, train] if train_last else [train, test]),
+            Metric(name="best_score_", value=0.5, model="a1:m"),
+            Metric(name="r2", value=0.6, model="a1:m", data="f1:1.0"),  # on training rows only
+        ),
+        models=(ModelUse(name="m", type="Ridge", digest="a1:m", evaluation="a1:e", metrics={"mae": 2.0}),),
+    )
+    with store.transaction() as tx:
+        records.add(tx, record)
+    assert records.latest_metrics(store, ["05abc"])["05abc"] == {"mae": 2.0, "best_score_": 0.5, "r2": 0.6}
+    assert [m.value for m in records.metrics(store, "05abc") if m.name == "mae"][-2:] == (
+        [2.0, 1.0] if train_last else [1.0, 2.0]
+    )

@@ -189,6 +189,13 @@ NOTEBOOK = {
 }  # fmt: skip
 
 
+def test_a_form_without_fields_says_why(project: Workspace) -> None:
+    (project.root / "none.ipynb").write_text(json.dumps({**NOTEBOOK, "cells": NOTEBOOK["cells"][1:]}))
+    assert "It takes no parameters" in shown(nbops.params("none.ipynb"))[0]
+    (project.root / "form.ipynb").write_text(json.dumps(NOTEBOOK))
+    assert "It takes no parameters" not in shown(nbops.params("form.ipynb"))[0]
+
+
 def test_a_form_checks_runs_and_tells(project: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.root / "form.ipynb").write_text(json.dumps(NOTEBOOK))
     widget = nbops.params("form.ipynb")

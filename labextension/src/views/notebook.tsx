@@ -1,9 +1,10 @@
 /** This notebook: its tracked cells in order, and the graph of where their data came from. */
 
 import * as React from 'react';
-import { count, cut, lastName, number, seconds, shape, value, when } from '../format';
+import { metrics } from '../card';
+import { count, cut, lastName, seconds, shape, value, when } from '../format';
 import type { NotebookModel } from '../model/notebookModel';
-import type { Badge, ICell, IDataUse } from '../nouns';
+import type { ICell, IDataUse } from '../nouns';
 import { useDesk } from './desk';
 import { Graph } from './graph';
 import { Button, Chip, Code, Empty, Frame, Section, Text, useModel } from './parts';
@@ -87,7 +88,7 @@ function Cell(props: { cell: ICell; active: boolean }): JSX.Element {
             </Chip>
           ))}
           <span className="nbops-quiet">
-            <bdi>{cut(whys(cell.badges, cell.badge_why), 200)}</bdi>
+            <bdi>{cut(whys(cell), 200)}</bdi>
           </span>
         </p>
       )}
@@ -101,9 +102,11 @@ function Cell(props: { cell: ICell; active: boolean }): JSX.Element {
   );
 }
 
-function whys(badges: readonly Badge[], why: { [badge: string]: string }): string {
-  return badges
-    .map(b => why[b])
+/** What its badges say; the error stands below them. */
+function whys(cell: ICell): string {
+  return cell.badges
+    .filter(b => b !== 'failed' || !cell.error)
+    .map(b => cell.badge_why[b])
     .filter(Boolean)
     .join(' · ');
 }
@@ -111,10 +114,7 @@ function whys(badges: readonly Badge[], why: { [badge: string]: string }): strin
 function Facts(props: { cell: ICell }): JSX.Element {
   const { cell } = props;
   const facts: [string, string[]][] = [
-    [
-      'metrics',
-      cell.metrics.map(m => `${m.name} ${number(m.value)}${m.step === null ? '' : ` (step ${m.step})`}`)
-    ],
+    ['metrics', metrics(cell)],
     ['parameters', Object.entries(cell.params).map(([k, v]) => `${k} = ${value(v)}`)],
     ['models', cell.models.map(m => `${m.name}: ${lastName(m.type)}`)],
     ['data in', cell.reads.map(said)],
@@ -166,11 +166,12 @@ function Lineage(props: { model: NotebookModel }): JSX.Element {
     );
   }
   const chosen = graph.nodes.find(n => n.id === selected);
+  const here = ` of ${props.model.notebook?.notebook}`; // cells of this notebook needn't say so
   return (
     <>
       <Graph
         label="Lineage of this notebook"
-        nodes={graph.nodes.map(n => ({ id: n.id, label: n.label, kind: n.kind }))}
+        nodes={graph.nodes.map(n => ({ id: n.id, label: n.label.replace(here, ''), kind: n.kind }))}
         arrows={graph.edges.filter(e => e.kind !== 'holds').map(e => [e.source, e.target])}
         selected={selected}
         onClick={id => {

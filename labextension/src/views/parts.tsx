@@ -123,6 +123,7 @@ const TONES: { [kind: string]: string } = {
   stale: 'warning',
   'out of order': 'warning',
   edited: 'warning',
+  'maybe leaky': 'warning',
   'not checked': 'warning',
   'rolled back': 'warning',
   stopped: 'warning',

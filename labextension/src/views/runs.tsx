@@ -3,7 +3,7 @@
 import * as React from 'react';
 import { between, bytes, count, cut, number, seconds, shortId, value, when } from '../format';
 import type { RunsModel } from '../model/runsModel';
-import type { IRunDetail, IRunRow } from '../nouns';
+import type { IMetric, IRunDetail, IRunRow } from '../nouns';
 import { Comparison } from './compare';
 import { useDesk } from './desk';
 import { Grid, type IColumn } from './grid';
@@ -164,7 +164,7 @@ function Table(props: { model: RunsModel }): JSX.Element {
 }
 
 function columns(model: RunsModel): IColumn<IRunRow>[] {
-  const fixed: IColumn<IRunRow>[] = [
+  const what: IColumn<IRunRow>[] = [
     {
       id: 'name',
       label: 'name',
@@ -172,7 +172,9 @@ function columns(model: RunsModel): IColumn<IRunRow>[] {
       grow: 3,
       draw: row => <Text title={`${row.run.name} · ${row.run.id}`}>{cut(row.run.name)}</Text>
     },
-    { id: 'status', label: 'status', width: 84, draw: row => <Status status={row.run.status} /> },
+    { id: 'status', label: 'status', width: 84, draw: row => <Status status={row.run.status} /> }
+  ];
+  const times: IColumn<IRunRow>[] = [
     { id: 'started_at', label: 'started', width: 118, draw: row => when(row.run.started_at) },
     {
       id: 'seconds',
@@ -199,7 +201,7 @@ function columns(model: RunsModel): IColumn<IRunRow>[] {
       }
     };
   });
-  return [...fixed, ...chosen];
+  return [...what, ...chosen, ...times]; // in a narrow panel the times are out of sight, not the metrics
 }
 
 function OneRun(props: { model: RunsModel; detail: IRunDetail }): JSX.Element {
@@ -256,13 +258,7 @@ function OneRun(props: { model: RunsModel; detail: IRunDetail }): JSX.Element {
           <bdi>{cut(run.error, 1000)}</bdi>
         </p>
       )}
-      <Pairs
-        title="Metrics"
-        pairs={detail.metrics.map(m => [
-          m.step === null ? m.name : `${m.name} (step ${m.step})`,
-          number(m.value)
-        ])}
-      />
+      <Pairs title="Metrics" pairs={lastValues(detail.metrics)} />
       <Pairs title="Parameters" pairs={Object.entries(detail.params).map(([k, v]) => [k, value(v)])} />
       {detail.children.length > 0 && (
         <Section title="Parts">
@@ -310,6 +306,24 @@ function OneRun(props: { model: RunsModel; detail: IRunDetail }): JSX.Element {
       )}
     </article>
   );
+}
+
+/** Each metric's values; of a curve its last one, and how many there are. */
+function lastValues(metrics: readonly IMetric[]): [string, string][] {
+  const steps = new Map<string, number>();
+  const last = new Map<string, IMetric>();
+  for (const metric of metrics.filter(m => m.step !== null)) {
+    steps.set(metric.name, (steps.get(metric.name) ?? 0) + 1);
+    last.set(metric.name, metric);
+  }
+  return metrics
+    .filter(m => m.step === null || last.get(m.name) === m)
+    .map(m => {
+      const of = steps.get(m.name) ?? 1;
+      const step =
+        m.step === null ? '' : ` (step ${number(m.step)}${of > 1 ? `, last of ${number(of)}` : ''})`;
+      return [`${m.name}${step}`, number(m.value)];
+    });
 }
 
 function Pairs(props: { title: string; pairs: [string, string][] }): JSX.Element | null {

@@ -113,6 +113,9 @@ class Metric:
     line: int | None = None
 
 
+SEARCH_TABLE = "cv_results.json"  # the artifact that has the scores of a search's candidates, without times
+
+
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
     """Content kept in the artifact store under its digest (``a1:blake3:<hex>``)."""

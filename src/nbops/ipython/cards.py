@@ -19,6 +19,7 @@ def show(
     form: str,
     *,
     marked: bool,
+    opened: bool,
     state: Sequence[str] = (),
     budget_s: float | None = None,
 ) -> None:
@@ -28,8 +29,9 @@ def show(
     ----------
     form : {"full", "line", "off"}
     marked : bool
-        Whether the user asked for this cell (``%%track``). Others get one collapsed line, and none where nothing
-        was captured.
+        Whether the user asked for this cell (``%%track``). Others get a card only if something was captured.
+    opened : bool
+        Whether the card is open, where the form is "full"; else it is one line.
     state : sequence of str
         What is to be said of the notebook's state: it brings a card out by itself.
     budget_s : float, optional
@@ -39,7 +41,7 @@ def show(
     if done.problem is not None:
         say(shell, done.problem)
     elif record is not None and form != "off" and (marked or state or done.captured):
-        full = marked and form == "full"
+        full = opened and form == "full"
         name = done.run.name if done.run is not None and done.run.kind is RunKind.BLOCK else None
         _publish(
             shell,

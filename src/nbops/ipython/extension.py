@@ -12,6 +12,7 @@ from typing import Any
 
 from nbops.capture.current import DISABLED, close_session, open_by
 from nbops.ipython.hooks import CellHooks
+from nbops.ipython.kernel_end import KernelEnd
 from nbops.ipython.magics import NbopsMagics
 from nbops.ipython.output_limit import SourceLimit
 from nbops.ipython.track_line import blank
@@ -26,6 +27,7 @@ class Loaded:
     hooks: CellHooks
     magics: NbopsMagics
     limit: SourceLimit | None
+    end: KernelEnd
     before: dict[tuple[str, str], Any]
 
 
@@ -48,7 +50,9 @@ def load(shell: Any) -> None:
         shell.events.register("post_run_cell", hooks.post_run_cell)
         open_by(hooks.open_session)
     limit = SourceLimit(shell) if hooks.auto else None
-    setattr(shell, _ATTRIBUTE, Loaded(hooks=hooks, magics=magics, limit=limit, before=before))
+    setattr(
+        shell, _ATTRIBUTE, Loaded(hooks=hooks, magics=magics, limit=limit, end=KernelEnd(shell, hooks), before=before)
+    )
 
 
 def unload(shell: Any) -> None:
@@ -71,6 +75,7 @@ def unload(shell: Any) -> None:
         if (kind, name) in loaded.before:
             table[kind][name] = loaded.before[kind, name]
     shell.magics_manager.registry.pop(type(loaded.magics).__name__, None)
+    loaded.end.stop()
     loaded.hooks.stop()
     if loaded.limit is not None:
         loaded.limit.stop()

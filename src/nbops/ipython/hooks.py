@@ -84,6 +84,11 @@ class CellHooks:
         finally:
             self.stop()
 
+    @property
+    def running(self) -> bool:
+        """Whether a cell runs, tracked or not."""
+        return self._info is not None
+
     def stop(self) -> None:
         """Let go of the cell that is running."""
         if self._clear is not None:
@@ -172,7 +177,15 @@ class CellHooks:
         if not clear_waits:
             settings = session.workspace.settings.capture
             marked = track_line(info.raw_cell) is not None
-            show(self.shell, done, self.card or settings.card, marked=marked, state=state, budget_s=settings.budget_s)
+            show(
+                self.shell,
+                done,
+                self.card or settings.card,
+                marked=marked,
+                opened=marked or self.card == "full",
+                state=state,
+                budget_s=settings.budget_s,
+            )
 
     def _notebook(self) -> Path | None:
         from nbops.capture.identity import by_cells, notebook_path

@@ -32,9 +32,10 @@ class Badge:
     why: str
 
 
-def badges(ws: Workspace, notebook: Path | Notebook) -> tuple[Badge, ...]:
+def badges(ws: Workspace, notebook: Path | Notebook, *, kernel: str | None = None) -> tuple[Badge, ...]:
     """What isn't as it looks in a notebook file, cell by cell in its order: stale cells, and those that let a model see
-    the rows it was judged on. Nothing is executed. Cells of which nothing is known to be wrong have no badge.
+    the rows it was judged on. Nothing is executed. Cells of which nothing is known to be wrong have no badge. `kernel`
+    is the run of one that has run cells since the file was saved, if there is one: they are judged as they ran.
 
     Raises
     ------
@@ -42,9 +43,9 @@ def badges(ws: Workspace, notebook: Path | Notebook) -> tuple[Badge, ...]:
         If there is no such notebook, or it can't be read.
     """
     book = notebook if isinstance(notebook, Notebook) else read(notebook)
-    kernel = kernel_shown(ws, book)
-    leaks = check(ws, kernel) if kernel is not None else ()
-    return _all(stale_notebook(ws, book), leaks, book)
+    shown = kernel or kernel_shown(ws, book)
+    leaks = check(ws, shown) if shown is not None else ()
+    return _all(stale_notebook(ws, book, kernel=kernel), leaks, book)
 
 
 def session_badges(ws: Workspace, run_id: str, notebook: Notebook | None = None) -> tuple[Badge, ...]:
@@ -75,7 +76,7 @@ def _all(stale: tuple[Stale, ...], leaks: tuple[Finding, ...], book: Notebook | 
         for s in stale
     ]
     for leak in leaks:
-        for key in leak.ids if leak.leak else ():
+        for key in leak.ids if leak.leak and not leak.slight else ():
             cell = next((c for c in book.code_cells() if key in (c.id, digest(c.source))), None) if book else None
             if cell is None and book is not None:
                 continue  # a cell that isn't there any more

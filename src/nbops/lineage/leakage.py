@@ -30,6 +30,9 @@ MANY = 20
 """Models judged on the same rows from which on the best of them is better by selection."""
 
 
+SLIGHT = 0.01
+"""The share of judged rows below which those that repeat by coincidence can't move a metric that anyone looks at."""
+
 LEARN_NOTHING = frozenset(
     {"FunctionTransformer", "Normalizer", "Binarizer", "PolynomialFeatures", "HashingVectorizer", "FeatureHasher"}
     | {"AdditiveChi2Sampler", "PatchExtractor"}
@@ -48,7 +51,8 @@ class LeakKind(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """`certain` is whether content proves it; `cells` are those that did it, as people see them, and `ids` tells these
-    apart: the front end's id, where it gave none the digest of the cell's text."""
+    apart: the front end's id, where it gave none the digest of the cell's text. `slight` is what coincidence explains
+    and too few rows to matter: true of most data whose rows repeat, and no reason to warn."""
 
     kind: LeakKind
     model: str
@@ -56,6 +60,7 @@ class Finding:
     cells: tuple[str, ...]
     why: str
     ids: tuple[str, ...] = ()
+    slight: bool = False
 
     @property
     def leak(self) -> bool:
@@ -78,11 +83,14 @@ def check(ws: Workspace, run_id: str) -> tuple[Finding, ...]:
     """
     past = history(ws, run_id)
     judged = {
-        (m.digest, m.evaluation): m for e in past.executions for m in e.record.models if m.evaluation and m.digest
+        (m.digest, m.evaluation): m
+        for e in past.executions
+        for m in e.record.models
+        if m.digest and (m.evaluation or m.metrics)  # of some the rows are not kept
     }
     samples = {digest: _judged(ws, digest) for digest in {use.evaluation or "" for use in judged.values()}}
     found = [f for use in judged.values() for f in _of(ws, past, use, samples[use.evaluation or ""])]
-    newest = {use.evaluation: use for use in judged.values()}  # of a set of rows it is said once
+    newest = {use.evaluation: use for use in judged.values() if use.evaluation}  # of a set of rows it is said once
     return (*found, *(finding for use in newest.values() for finding in _selections(ws, past, use)))
 
 
@@ -145,17 +153,18 @@ def _rows(past: History, use: ModelUse, trained: RowSample | None, judged: RowSa
         f"of the{several} {found.looked:,}{'' if several else ' rows it was judged on'}, {whole.rows:,}"
         f" ({whole.rows / found.looked:.1%}) are among the {trained.rows:,} that it was trained on"
     )
-    kind, certain, doubt = LeakKind.SHARED, False, ""
+    kind, certain, slight, doubt = LeakKind.SHARED, False, False, ""
     if whole.beyond_chance:
         certain = True
     elif inputs.beyond_chance:
         doubt = f"; {inputs.rows:,} have inputs of rows that it was trained on, with the same or another target"
     elif whole.rows:
+        slight = whole.rows < SLIGHT * found.looked
         doubt = f"; rows that repeat by coincidence may explain that ({whole.expected:.1f} expected)"
     else:
         kind, certain = LeakKind.NONE, True
     made = [e for e in past.executions if any(m.digest == use.digest and use.digest for m in e.record.models)]
-    return _finding(kind, use, made, of + doubt, certain=certain)
+    return _finding(kind, use, made, of + doubt, certain=certain, slight=slight)
 
 
 def _before_split(
@@ -228,7 +237,9 @@ def _selections(ws: Workspace, past: History, use: ModelUse) -> Iterator[Finding
         yield _finding(LeakKind.SELECTION, use, made[:10], why, certain=False)
 
 
-def _finding(kind: LeakKind, use: ModelUse, made: list[Execution], why: str, *, certain: bool) -> Finding:
+def _finding(
+    kind: LeakKind, use: ModelUse, made: list[Execution], why: str, *, certain: bool, slight: bool = False
+) -> Finding:
     return Finding(
         kind=kind,
         model=use.name,
@@ -236,6 +247,7 @@ def _finding(kind: LeakKind, use: ModelUse, made: list[Execution], why: str, *, 
         cells=tuple(f"{e.said} of {e.run.notebook or e.run.name}" for e in made),
         ids=tuple(e.cell for e in made),
         why=why,
+        slight=slight,
     )
 
 

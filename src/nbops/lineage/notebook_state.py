@@ -8,8 +8,9 @@ from pathlib import Path
 
 from nbops.core.canonical import digest
 from nbops.core.runs import CellRecord, CellStatus, Run, RunKind
-from nbops.lineage.badges import badges, session_badges
+from nbops.lineage.badges import LEAKY, Badge, badges, session_badges
 from nbops.lineage.history import History, history
+from nbops.lineage.since_saved import since_saved
 from nbops.lineage.stale import StaleKind
 from nbops.lineage.targets import notebook_runs
 from nbops.notebook.files import Notebook, read
@@ -22,7 +23,7 @@ _KERNELS = 3  # the newest, whose records are shown
 @dataclass(frozen=True, kw_only=True)
 class CellState:
     """`index` is the cell's place in the notebook, None if it isn't there any more. `badges` are words (stale, out of
-    order, edited, deleted, leaky, failed), each with a sentence."""
+    order, edited, deleted, leaky, maybe leaky, failed), each with a sentence."""
 
     index: int | None
     name: str | None  # of %%track NAME
@@ -53,9 +54,10 @@ def notebook_state(ws: Workspace, path: Path) -> NotebookState:
         return NotebookState(notebook=name, cells=(), kernel=None)
     book = read(path) if path.is_file() else None
     places = _places(book)
-    said = _said(ws, book, kernels[0].id)
+    pasts = [history(ws, kernel.id) for kernel in kernels]
+    said = _said(ws, book, pasts[0])
     cells = []
-    for key, (run, record) in _newest([history(ws, kernel.id) for kernel in kernels]).items():
+    for key, (run, record) in _newest(pasts).items():
         words = dict(said.get(key, {}))
         if book is not None and record.cell_id and key not in places:
             words = {"deleted": "this cell is not in the notebook any more"}
@@ -78,10 +80,20 @@ def _places(book: Notebook | None) -> dict[str, int]:
     return {digest(c.source): c.index for c in reversed(cells)} | {c.id: c.index for c in cells if c.id}
 
 
-def _said(ws: Workspace, book: Notebook | None, kernel: str) -> dict[str, dict[str, str]]:
+def _said(ws: Workspace, book: Notebook | None, newest: History) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    for badge in badges(ws, book) if book is not None else session_badges(ws, kernel):
+    kernel = newest.kernel.id
+    if book is None:
+        said = session_badges(ws, kernel)
+    else:
+        said = badges(ws, book, kernel=kernel if since_saved(book, newest, {})[1] else None)
+    for badge in said:
         if badge.cell_id is not None and badge.kind != StaleKind.COUNTS:
-            word = _WORDS.get(StaleKind(badge.kind), badge.kind) if badge.kind in set(StaleKind) else badge.kind
-            found.setdefault(badge.cell_id, {})[word] = badge.why
+            found.setdefault(badge.cell_id, {})[_word(badge)] = badge.why
     return found
+
+
+def _word(badge: Badge) -> str:
+    if badge.kind == LEAKY:
+        return LEAKY if badge.certain else f"maybe {LEAKY}"
+    return _WORDS.get(StaleKind(badge.kind), badge.kind)

@@ -18,6 +18,7 @@ from nbops.core.errors import NotebookError
 from nbops.core.runs import CellRecord
 from nbops.lineage.effects import Effects, effects
 from nbops.lineage.history import Execution, History, data_names, history, kernel_of
+from nbops.lineage.since_saved import since_saved
 from nbops.lineage.targets import notebook_runs
 from nbops.notebook import embedded
 from nbops.notebook.code import code_digest
@@ -69,21 +70,24 @@ class _Shown:
         return f"{where} (In [{self.count}])" if self.count is not None else where
 
 
-def stale_notebook(ws: Workspace, notebook: Notebook) -> tuple[Stale, ...]:
+def stale_notebook(ws: Workspace, notebook: Notebook, *, kernel: str | None = None) -> tuple[Stale, ...]:
     """What isn't true in a notebook file: from the records in its outputs, those in the store, and its execution
-    counts. In the order of the cells."""
+    counts. In the order of the cells. `kernel` is the run of one that has run cells since the file was saved: they are
+    judged as they ran."""
     carried = _carried(notebook)
-    kernel = _kernel(ws, notebook, carried)
-    past = history(ws, kernel) if kernel is not None else None
+    shown = kernel or _kernel(ws, notebook, carried)
+    past = history(ws, shown) if shown is not None else None
+    if kernel is not None and past is not None:
+        notebook, carried = since_saved(notebook, past, carried)
     return _judge(notebook, past, carried, ws)
 
 
 def stale_session(ws: Workspace, run_id: str, notebook: Notebook | None = None) -> tuple[Stale, ...]:
     """What isn't true in the kernel that a run belongs to, by its records; with the notebook as last saved, if there is
-    one, edited and deleted cells are seen too."""
+    one, edited and deleted cells are seen too. Cells that ran since are judged as they ran."""
     past = history(ws, run_id)
     if notebook is not None:
-        return _judge(notebook, past, {}, ws)
+        return _judge(since_saved(notebook, past, {})[0], past, {}, ws)
     shown = _by_first_execution(past)
     return tuple(_findings(shown, past, set()))
 

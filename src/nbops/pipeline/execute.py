@@ -20,6 +20,8 @@ from nbops.pipeline.step_run import SKIPPED, StepContext, close_step, open_step
 from nbops.store import runs
 from nbops.workspace import Workspace
 
+LIES_IN = "; the executed notebook is "  # begins the part of an error's message that says where
+
 
 def run_notebook(
     ws: Workspace,
@@ -270,16 +272,15 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         assert failure is not None
         step.tell("failed", why=f"{failure.where}: {failure.error}")
         raise ExecutionError(
-            f"{where} failed in {failure.where}: {failure.error}; the executed notebook is {step.output}"
-            f"{failure.tail()}"
+            f"{where} failed in {failure.where}: {failure.error}{LIES_IN}{step.output}{failure.tail()}"
         ) from None
     except DeadKernelError as dead:
         step.tell("failed", why=str(dead))
-        raise ExecutionError(f"{where} failed: {dead}; the notebook as far as it came is {step.output}") from None
+        raise ExecutionError(f"{where} failed: {dead}{LIES_IN}{step.output}") from None
     except CellTimeoutError:
         late = step.too_late(time.monotonic() - began)
         step.tell("failed", why=late)
-        raise ExecutionError(f"{where} failed: {late}; the notebook as far as it came is {step.output}") from None
+        raise ExecutionError(f"{where} failed: {late}{LIES_IN}{step.output}") from None
     except KeyboardInterrupt:
         step.tell("stopped", why="stopped by the user")
         raise
@@ -291,7 +292,7 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
     except Exception as error:  # papermill's, nbclient's and jupyter_client's: no common root
         sentence = redact_text(f"{type(error).__name__}: {error}")
         step.tell("failed", why=sentence)
-        raise ExecutionError(f"{where} failed: {sentence}; the executed notebook is {step.output}") from error
+        raise ExecutionError(f"{where} failed: {sentence}{LIES_IN}{step.output}") from error
 
 
 def _closed(ws: Workspace, run: Run) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from nbops.core.fingerprint import Fingerprint
-from nbops.core.runs import CellRecord, CellStatus, Metric, ModelUse
+from nbops.core.runs import Artifact, CellRecord, CellStatus, Metric, ModelUse
 
 _FEW = 12  # entries a card lists before it says how many more there are
 _LONG = 80  # characters of one parameter's value
@@ -125,7 +126,9 @@ def value(given: Any) -> str:
 
 def _summary(record: CellRecord) -> str:
     """What was captured, in one line."""
-    said = [f"{m.name} {number(m.value)}" for m in record.metrics[:3]]
+    data, _ = _named(record)
+    several = Counter(m.name for m in record.metrics)
+    said = [f"{m.name} {number(m.value)}{_on(m, data) if several[m.name] > 1 else ''}" for m in record.metrics[:3]]
     if len(record.metrics) > 3:
         said.append(f"{len(record.metrics) - 3} more metric{'s' * (len(record.metrics) != 4)}")
     said += [f"{m.name}: {_class(m.type)}" for m in record.models[:2]]
@@ -143,8 +146,7 @@ def _summary(record: CellRecord) -> str:
 
 
 def _rows(record: CellRecord, state: Sequence[str], budget_s: float | None) -> list[Row]:
-    names = {u.fingerprint.digest: u.name for u in (*record.writes, *record.reads) if u.fingerprint.digest is not None}
-    models = {m.digest: m.name for m in record.models if m.digest is not None}
+    names, models = _named(record)
     before = {u.name: u.fingerprint for u in record.reads}
     rows: list[Row] = [
         ("error", [record.error] if record.error else []),
@@ -158,10 +160,19 @@ def _rows(record: CellRecord, state: Sequence[str], budget_s: float | None) -> l
         ("files read", [_file(f.path, f.size, f.reason) for f in record.files if f.mode == "read"]),
         ("files written", [_file(f.path, f.size, f.reason) for f in record.files if f.mode != "read"]),
         ("queries", [_query(a.about, names) for a in record.artifacts if a.kind == "query"]),
-        ("kept", [f"{a.name} ({a.kind})" for a in record.artifacts if a.kind in ("figure", "file")]),
+        ("kept", [_kept(a, names) for a in record.artifacts if a.kind in ("figure", "file") or _is_report(a)]),
         ("notes", list(record.notes)),
     ]
     return [(label, _few(entries)) for label, entries in rows if entries]
+
+
+def _named(record: CellRecord) -> tuple[Names, Names]:
+    """The names of data and of models, by digest."""
+    uses = (*record.writes, *record.reads)
+    return (
+        {u.fingerprint.digest: u.name for u in uses if u.fingerprint.digest is not None},
+        {m.digest: m.name for m in record.models if m.digest is not None},
+    )
 
 
 def _budget(record: CellRecord, budget_s: float | None) -> list[str]:
@@ -177,9 +188,12 @@ def _budget(record: CellRecord, budget_s: float | None) -> list[str]:
 
 def _metric(metric: Metric, names: Names, models: Names) -> str:
     of = f" of {models[metric.model]}" if metric.model in models else ""
-    on = f" on {names[metric.data]}" if metric.data in names else ""
     step = f" (step {metric.step:,})" if metric.step is not None else ""
-    return f"{metric.name} {number(metric.value)}{of}{on}{step}"
+    return f"{metric.name} {number(metric.value)}{of}{_on(metric, names)}{step}"
+
+
+def _on(metric: Metric, names: Names) -> str:
+    return f" on {names[metric.data]}" if metric.data in names else ""
 
 
 def _data(name: str, fingerprint: Fingerprint, before: Fingerprint | None = None) -> str:
@@ -199,6 +213,18 @@ def _model(model: ModelUse, names: Names) -> str:
 
 def _file(path: str, size: int | None, reason: str | None) -> str:
     return f"{path}{f' {_bytes(size)}' if size is not None else ''}{f' ({reason})' if reason else ''}"
+
+
+def _is_report(artifact: Artifact) -> bool:
+    """A matrix, a curve, a table of results: what was computed and is no single number."""
+    return artifact.kind == "detail" and artifact.name != "record.json"
+
+
+def _kept(artifact: Artifact, names: Names) -> str:
+    if not _is_report(artifact):
+        return f"{artifact.name} ({artifact.kind})"
+    on = artifact.about.get("data")
+    return f"{artifact.name} on {names[on]}" if on in names else artifact.name
 
 
 def _query(about: Mapping[str, Any], names: Names) -> str:

@@ -118,7 +118,10 @@ def parallel_coordinates(rows: Sequence[tuple[str, Mapping[str, Any]]], axes: Se
         at, low, high = _axis(values)
         places[axis] = (x, at)
         drawn.append(element("line", x1=x, x2=x, y1=_TOP + 12, y2=HEIGHT - _BOTTOM, class_="nbops-axis"))
-        drawn.append(_label(x, _TOP + 4, axis, "middle", 110))
+        place, anchor = x, "middle"
+        if i in (0, len(axes) - 1):  # within the picture
+            place, anchor = (2.0, "start") if i == 0 else (WIDTH - 2.0, "end")
+        drawn.append(_label(place, _TOP + 4, axis, anchor, 110))
         drawn.append(_label(x, HEIGHT - _BOTTOM + 14, low, "middle", 90))
         drawn.append(
             _label(x, HEIGHT - _BOTTOM + 27, f"to {high}", "middle", 90)

@@ -53,7 +53,7 @@ def reproduction_html(result: Reproduction) -> str:
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title></head>'
-        f'<body style="font-family:sans-serif;max-width:70em;margin:2em auto"><h1>{escape(title)}</h1>'
+        f'<body style="font-family:sans-serif;max-width:70em;margin:2em auto;padding:0 1em"><h1>{escape(title)}</h1>'
         f"<p>run <code>{escape(result.run or '–')}</code> of {escape(result.notebook or '–')},"
         f" metrics within {result.rtol:g} (relative), done in {result.seconds:.1f} s</p>"
         f'<p style="color:{_COLORS[result.verdict]}"><b>{escape(result.verdict.value)}</b>: {escape(result.why)}</p>'
@@ -67,7 +67,8 @@ def _rows(cell: CellComparison) -> str:
         f'<tr><td style="{_CELL}" title="{escape(cell.line)}">{cell.cell}</td>'
         f'<td style="{_CELL}">{escape(f.what)}</td><td style="{_CELL}"><code>{escape(f.name)}</code>'
         f"{f', column <code>{escape(f.column)}</code>' if f.column else ''}</td>"
-        f'<td style="{_CELL};color:{_COLORS[f.verdict]}">{_MARKS[f.verdict]} {escape(f.verdict.value)}</td>'
+        f'<td style="{_CELL};white-space:nowrap;color:{_COLORS[f.verdict]}">'
+        f"{_MARKS[f.verdict]} {escape(f.verdict.value)}</td>"
         f'<td style="{_CELL}">{escape(f.why)}</td></tr>'
         for f in cell.findings
     )

@@ -22,7 +22,7 @@ def run_table(
     """A line a run, with a box to choose it by; heads sort. The metrics and parameters that most of them have."""
     metrics = _common([m for _, _, m in rows])
     params = _common([p for _, p, _ in rows])
-    columns = [("started_at", "started"), ("name", "name"), ("status", "status")]
+    columns = [("started_at", "started (UTC)"), ("name", "name"), ("status", "status")]
     columns += [(f"metrics.{n}", n) for n in metrics] + [(f"params.{n}", n) for n in params]
     head: list[str | Element] = [""]
     for key, title in columns:

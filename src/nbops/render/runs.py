@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,8 +59,10 @@ def shown(
             )
         )
     if metrics:
+        of = _of(records)
         rows = [
-            [m.name, f"{m.value:.6g}", "" if m.step is None else f"step {m.step}", m.source] for m in _last(metrics)
+            [m.name, f"{m.value:.6g}", "" if m.step is None else f"step {m.step}", of(m) or m.source]
+            for m in _last(metrics)
         ]
         parts.append("metrics\n" + _indented(tabulate(rows, tablefmt="plain", disable_numparse=True)))
     cells = [_cell(r) for r in records]
@@ -73,8 +75,22 @@ def shown(
 
 
 def _last(metrics: Sequence[Metric]) -> list[Metric]:
-    latest = {(m.name, m.model, m.data): m for m in metrics}
+    """The last of each name, model and data; of a model that isn't known, of each line."""
+    latest = {(m.name, m.model, m.data, m.line if m.model is None else None): m for m in metrics}
     return list(latest.values())
+
+
+def _of(records: Sequence[CellRecord]) -> Callable[[Metric], str]:
+    """What says of which model and on which data a metric is, by the names they had."""
+    data = {u.fingerprint.digest: u.name for r in records for u in (*r.writes, *r.reads)}
+    models = {m.digest: m.name for r in records for m in r.models}
+
+    def said(metric: Metric) -> str:
+        of = f"of {models[metric.model]}" if metric.model in models and metric.model else ""
+        on = f"on {data[metric.data]}" if metric.data in data and metric.data else ""
+        return " ".join(part for part in (of, on) if part)
+
+    return said
 
 
 def _cell(record: CellRecord) -> str:

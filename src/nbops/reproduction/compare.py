@@ -8,13 +8,14 @@ digest on one of the sides is "not compared", never "identical".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from nbops.core.fingerprint import Fingerprint
 from nbops.core.reproduction import CellComparison, Divergence, Finding, Verdict
-from nbops.core.runs import CellRecord, DataUse, FileUse, Metric, ModelUse
+from nbops.core.runs import SEARCH_TABLE, CellRecord, DataUse, FileUse, Metric, ModelUse
 from nbops.reproduction.cells import Key
 from nbops.reproduction.layout import Layout
 
@@ -26,8 +27,12 @@ OUTSIDE = {
 }
 """Why a cell may come out otherwise, in the words of `CellRecord.uncacheable`."""
 _WORST = (Verdict.DIFFERENT, Verdict.WITHIN, Verdict.IDENTICAL, Verdict.NOT_COMPARED)
+_DATED = frozenset({".gz", ".pdf", ".svg", ".ps", ".eps"})  # files that hold when they were made
+Alike = Callable[[str, str], Sequence[str]]
 _INPUT = "input"
 _TABLES = ("dataframe", "arrow table", "arrow record batch")
+_TIMES = re.compile(r"(?:mean_|std_)?(?:fit|score)_time")  # what scikit-learn calls them, in results and their tables
+_ITEM = re.compile(r".*\['([^']*)'\]")
 
 
 def compared(
@@ -37,6 +42,7 @@ def compared(
     where: Layout,
     rtol: float,
     lines: Mapping[int, str],
+    alike: Alike = lambda _then, _now: (),
 ) -> tuple[CellComparison, ...]:
     """Each cell of the first execution with the same cell of the second.
 
@@ -46,10 +52,12 @@ def compared(
         Metrics count as equal within this relative difference (of the larger one).
     lines : mapping
         The first line of each cell's code, for the report: {number of the cell: text}.
+    alike : callable
+        Given the digests of two model files: in what they differ, if that is nothing of the fit, and in nothing else.
     """
     found: dict[int, list[Finding]] = {}
     for key in sorted({*then, *now}):
-        found.setdefault(key[0], []).extend(_cell(then.get(key), now.get(key), where, rtol))
+        found.setdefault(key[0], []).extend(_cell(then.get(key), now.get(key), where, rtol, alike))
     return tuple(
         CellComparison(
             cell=number,
@@ -84,7 +92,7 @@ def first_divergence(cells: Sequence[CellComparison], outside: Mapping[int, Iter
     return Divergence(cell=cell.cell, what=finding.what, name=finding.name, column=finding.column, why=why)
 
 
-def _cell(then: CellRecord | None, now: CellRecord | None, where: Layout, rtol: float) -> list[Finding]:
+def _cell(then: CellRecord | None, now: CellRecord | None, where: Layout, rtol: float, alike: Alike) -> list[Finding]:
     if then is None or now is None:
         why = "recorded this time only" if then is None else "not recorded this time"
         return [Finding(what="outcome", name="cell", verdict=Verdict.DIFFERENT, why=why)]
@@ -92,7 +100,7 @@ def _cell(then: CellRecord | None, now: CellRecord | None, where: Layout, rtol: 
     found += _data("data read", then.reads, now.reads)
     found += _params(then.params, now.params, where)
     found += _data("data written", then.writes, now.writes)
-    found += _models(then.models, now.models)
+    found += _models(then, now, alike)
     found += _metrics(then.metrics, now.metrics, rtol)
     found += _files("file written", "write", then, now, where)
     if then.status is not now.status or _name(then.error) != _name(now.error):
@@ -110,9 +118,26 @@ def _data(what: str, then: Sequence[DataUse], now: Sequence[DataUse]) -> Iterato
             yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=mine.reason or theirs.reason or "")
         elif mine.digest == theirs.digest:
             yield Finding(what=what, name=name, verdict=Verdict.IDENTICAL)
+        elif times := _only_times(name, mine, theirs):
+            why = f"it differs in how long something took ({', '.join(times)}), and in nothing else"
+            yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=why)
         else:
             column = first_column(mine, theirs)
             yield Finding(what=what, name=name, verdict=Verdict.DIFFERENT, why=mine.explain(theirs), column=column)
+
+
+def _only_times(name: str, mine: Fingerprint, theirs: Fingerprint) -> list[str]:
+    """The columns of a table, or the item of a dict, in which scikit-learn says how long something took, if the two
+    differ in nothing else."""
+    if mine.shape != theirs.shape or mine.kind != theirs.kind:
+        return []
+    item = _ITEM.fullmatch(name)
+    if item is not None and mine.kind not in _TABLES:
+        return [item[1]] if _TIMES.fullmatch(item[1]) else []
+    if [c.name for c in mine.columns] != [c.name for c in theirs.columns]:
+        return []
+    changed = [a.name or "" for a, b in zip(mine.columns, theirs.columns, strict=True) if a != b]
+    return changed if all(map(_TIMES.fullmatch, changed)) else []
 
 
 def first_column(a: Fingerprint, b: Fingerprint) -> str | None:
@@ -136,6 +161,9 @@ def _files(what: str, mode: str, then: CellRecord, now: CellRecord, where: Layou
             yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=why)
         elif mine.digest == theirs.digest:
             yield Finding(what=what, name=name, verdict=Verdict.IDENTICAL)
+        elif what != _INPUT and mine.size == theirs.size and PurePosixPath(name).suffix.lower() in _DATED:
+            why = "same size, other content; but such a file holds when it was made"
+            yield Finding(what=what, name=name, verdict=Verdict.NOT_COMPARED, why=why)
         else:
             yield Finding(what=what, name=name, verdict=Verdict.DIFFERENT, why=_sizes(mine, theirs))
 
@@ -168,8 +196,9 @@ def _params(then: Mapping[str, Any], now: Mapping[str, Any], where: Layout) -> I
         )
 
 
-def _models(then: Sequence[ModelUse], now: Sequence[ModelUse]) -> Iterator[Finding]:
-    for name, mine, theirs in _paired(_numbered(then), _numbered(now)):
+def _models(then: CellRecord, now: CellRecord, alike: Alike) -> Iterator[Finding]:
+    tables = [[a.digest for a in record.artifacts if a.name == SEARCH_TABLE] for record in (then, now)]
+    for name, mine, theirs in _paired(_numbered(then.models), _numbered(now.models)):
         if mine is None or theirs is None:
             yield _only("model", name, mine is None)
         elif mine.digest is None or theirs.digest is None:
@@ -177,8 +206,24 @@ def _models(then: Sequence[ModelUse], now: Sequence[ModelUse]) -> Iterator[Findi
             yield Finding(what="model", name=name, verdict=Verdict.NOT_COMPARED, why=why)
         elif mine.digest == theirs.digest:
             yield Finding(what="model", name=name, verdict=Verdict.IDENTICAL)
+        elif mine.type == theirs.type and (parts := alike(mine.digest, theirs.digest)):
+            why = f"but for {', '.join(parts)}, which are not of the fit"
+            yield Finding(what="model", name=name, verdict=Verdict.IDENTICAL, why=why)
+        elif _is_same_search(mine, theirs) and tables[0] and tables[0] == tables[1]:
+            why = (
+                "its file keeps how long its fits took; data, parameters and the scores of all candidates are the same"
+            )
+            yield Finding(what="model", name=name, verdict=Verdict.NOT_COMPARED, why=why)
         else:
             yield Finding(what="model", name=name, verdict=Verdict.DIFFERENT, why=_model_why(mine, theirs))
+
+
+def _is_same_search(mine: ModelUse, theirs: ModelUse) -> bool:
+    return (
+        "best_params_" in mine.params
+        and (mine.type, mine.params, mine.trained_on) == (theirs.type, theirs.params, theirs.trained_on)
+        and mine.trained_on is not None
+    )
 
 
 def _metrics(then: Sequence[Metric], now: Sequence[Metric], rtol: float) -> Iterator[Finding]:

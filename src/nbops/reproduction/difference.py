@@ -133,7 +133,8 @@ def _uses(side: _Side) -> dict[str, Fingerprint]:
 def _rows(x: Fingerprint, y: Fingerprint) -> str:
     if x.kind == y.kind == "file" or not x.shape or not y.shape or x.shape[0] == y.shape[0] or not x.columns:
         return ""
-    return f"{abs(y.shape[0] - x.shape[0]):,} rows {'more' if y.shape[0] > x.shape[0] else 'fewer'}; "
+    n = abs(y.shape[0] - x.shape[0])
+    return f"{n:,} row{'s' * (n != 1)} {'more' if y.shape[0] > x.shape[0] else 'fewer'}; "
 
 
 def _distributions(ws: Workspace, mine: _Side, theirs: _Side, notes: list[str]) -> Iterator[Change]:

@@ -9,26 +9,27 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from nbops.capture.environment import VARIABLES
 from nbops.core.errors import ExecutionError, NbopsError, StoreError, UsageError
 from nbops.core.ids import new_id
-from nbops.core.reproduction import Environment, Reproduction, Restored, Verdict
+from nbops.core.reproduction import Environment, EnvironmentChange, Reproduction, Restored, Verdict
 from nbops.core.runs import Artifact, CellRecord, CellStatus, Run, RunKind, RunStatus
 from nbops.core.wire import to_json
+from nbops.modelfiles.alike import same_but_for
 from nbops.notebook import files
 from nbops.notebook.code import reads_outside
 from nbops.notebook.files import Notebook
 from nbops.notebook.names import names
-from nbops.pipeline.execute import run_notebook
+from nbops.pipeline.execute import LIES_IN, run_notebook
 from nbops.pipeline.progress import Progress
 from nbops.pipeline.step_run import RUN_LEVEL
 from nbops.reproduction import environment
 from nbops.reproduction.cells import Key, by_cell, recorded
-from nbops.reproduction.compare import compared, first_divergence, worst
+from nbops.reproduction.compare import Alike, compared, first_divergence, worst
 from nbops.reproduction.layout import Layout, layout, placed
 from nbops.reproduction.original import NotKeptError, Original, original
 from nbops.reproduction.restore import handed_over, restore_files, restore_modules
@@ -146,19 +147,37 @@ def _done(
         now = by_cell(recorded(own.store, run)) if run else {}
     finally:
         own.store.close()
-    cells = compared(known.cells, now, where=where, rtol=rtol, lines=_lines(data))
+    cells = compared(known.cells, now, where=where, rtol=rtol, lines=_lines(data), alike=_alike(ws, own))
     result = dataclasses.replace(
         result,
         cells=cells,
         first=first_divergence(cells, _outside(known)),
-        environment=(*environment.changes(known.run, run), *environment.not_installed(known.run, _imported(known)))
-        if env is not Environment.IGNORE
-        else (),
+        environment=_other_environment(known, run, env),
     )
     failed = _failed_newly(known.cells, now)
     if problem and (failed is not None or not now):
         return dataclasses.replace(result, why=problem)
     return _judged(result)
+
+
+def _alike(ws: Workspace, own: Workspace) -> Alike:
+    """How model files of then and now are compared whose digests differ; where they aren't kept, they aren't."""
+
+    def parts(then: str, now: str) -> Sequence[str]:
+        try:
+            return same_but_for(ws.artifacts.verified(then), own.artifacts.verified(now))
+        except NbopsError:
+            return ()
+
+    return parts
+
+
+def _other_environment(known: Original, now: Run | None, env: Environment) -> tuple[EnvironmentChange, ...]:
+    if env is Environment.IGNORE:
+        return ()
+    # in an environment that was built, everything imported is installed
+    gone = environment.not_installed(known.run, _imported(known)) if env is Environment.CHECK else ()
+    return (*environment.changes(known.run, now), *gone)
 
 
 def _execute(
@@ -170,7 +189,8 @@ def _execute(
     progress: Progress | None,
     kernel: str | None,
 ) -> str:
-    """Execute the notebook; why that failed, empty if it didn't."""
+    """Execute the notebook; why that failed, empty if it didn't. Not where the executed one lies: it is temporary, or
+    in the folder that was asked for."""
     try:
         run_notebook(
             own,
@@ -186,7 +206,7 @@ def _execute(
             warm=False,
         )
     except ExecutionError as error:
-        return str(where.back(str(error).splitlines()[0]))
+        return str(where.back(str(error).splitlines()[0].partition(LIES_IN)[0]))
     except NbopsError as error:
         return str(error)
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from nbops.core import wire
@@ -37,7 +37,8 @@ def add(
         cell_text=None if cell_text is None else _storable(cell_text),
     )
     runs.set_params(tx, record.run, dict(record.params))
-    add_metrics(tx, record.run, record.seq, [*series, *(m for m in record.metrics if m.step is None)])
+    plain = [m for m in record.metrics if m.step is None]
+    add_metrics(tx, record.run, record.seq, [*series, *plain], _aside(record))
     tx.write_many(
         "INSERT INTO data_uses (run, seq, name, direction, digest, kind)"
         " VALUES (:run, :seq, :name, :direction, :digest, :kind)",
@@ -54,14 +55,24 @@ def add(
     return form.digest
 
 
+def _aside(record: CellRecord) -> frozenset[int]:
+    """Which metrics (by identity) a run isn't listed with if it can be avoided: they are of a model, and not what its
+    judged rows are known by. Most are of the rows that it was fitted on."""
+    judged = {(use.digest, name, value) for use in record.models for name, value in use.metrics.items()}
+    return frozenset(id(m) for m in record.metrics if m.model is not None and (m.model, m.name, m.value) not in judged)
+
+
 def _storable(text: str) -> str:
     """With U+FFFD for what no database takes: lone surrogates, and the null byte."""
     return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric]) -> None:
-    """Add values, in the order in which they were logged; the last of each name is what the run is listed with."""
+def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric], aside: Container[int] = ()) -> None:
+    """Add values, in the order in which they were logged; the last of each name is what the run is listed with, of
+    those that aren't `aside` (by identity) if there are such."""
     added = list(metrics)
+    listed = {m.name: m.value for m in added}
+    listed |= {m.name: m.value for m in added if id(m) not in aside}
     tx.write_many(
         "INSERT INTO metrics (run, seq, key, step, value, source, model, data, line)"
         " VALUES (:run, :seq, :key, :step, :value, :source, :model, :data, :line)",
@@ -83,7 +94,7 @@ def add_metrics(tx: Transaction, run_id: str, seq: int, metrics: Iterable[Metric
     tx.write_many(
         "INSERT INTO run_metrics (run, key, value) VALUES (:run, :key, :value)"
         " ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
-        [{"run": run_id, "key": key, "value": value} for key, value in {m.name: m.value for m in added}.items()],
+        [{"run": run_id, "key": key, "value": value} for key, value in listed.items()],
     )
 
 

@@ -20,6 +20,7 @@ from nbops.widgets.view import View, problem
 from nbops.widgets.where import workspace
 
 LOOK_S = 0.5
+_NONE = "It takes no parameters: tag a cell “parameters” to give it some."
 
 
 class ParamsView(View):
@@ -39,6 +40,7 @@ class ParamsView(View):
         return element(
             "form",
             element("h3", self._notebook.name),
+            None if self._parameters else element("p", _NONE, class_="nbops-empty"),
             element("div", [_field(p, self._given.get(p.name)) for p in self._parameters], class_="nbops-fields"),
             element("p", _button("Run", type="submit", disabled=running), " ", self._stop(running)),
             problem(UsageError(self._wrong)) if self._wrong else None,

@@ -10,16 +10,26 @@ from typing import Any
 from nbops.capture.instruments.code_swap import Swaps, plain_function
 from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Facts, ModelLog, Prediction, weakly
+from nbops.capture.instruments.reports import keep_report
 from nbops.capture.instruments.scope_models import ScopeModels
 from nbops.capture.instruments.searches import searched
-from nbops.capture.instruments.tables import content_key, frame_of, n_bytes, signature_of, target_name
+from nbops.capture.instruments.tables import (
+    content_key,
+    frame_of,
+    n_bytes,
+    n_bytes_alive,
+    signature_of,
+    target_name,
+)
 from nbops.capture.instruments.watch import IGNORE, CallProbe, Current, Watch, argument, cell_line
 from nbops.core.runs import Metric
 
 FITS = ("fit", "fit_transform", "fit_predict", "partial_fit")
 PREDICTIONS = ("predict", "predict_proba", "decision_function")
 CROSS_VALIDATIONS = ("cross_val_score", "cross_validate")
-WHOLES = ("cross_val_predict", "learning_curve", "validation_curve", "permutation_test_score")
+_COPIED_BYTES = 8_000_000  # of inputs that are a view of something large
+CURVES = ("learning_curve", "validation_curve", "permutation_test_score")
+WHOLES = ("cross_val_predict",)
 
 
 class EstimatorProbe(CallProbe):
@@ -64,7 +74,7 @@ class FitProbe(EstimatorProbe):
         if self.method == "fit_transform" and not predicts:
             facts.gave = models(watch).sampled((None,), lambda: frame_of(result), target=False)
         if hasattr(estimator, "cv_results_"):
-            watch.attempt("a search's results", lambda: searched(watch, estimator, facts.params, line))
+            watch.attempt("a search's results", lambda: searched(watch, estimator, facts, known, y))
 
     def fail(self, token: Any) -> None:
         super().fail(token)
@@ -87,14 +97,17 @@ class PredictProbe(EstimatorProbe):
         keys = [key]
         if getattr(result, "ndim", 0) == 2 and result.shape[1] == 2:
             keys.append(content_key(result[:, 1]) or key)
-        known = self.log.known(estimator)
+        known, x_digest = self.log.known(estimator), watch.fingerprint(X).digest
         size = n_bytes(X)
         held = size <= HOLD_BYTES
+        if held and n_bytes_alive(X) > HOLD_BYTES:  # a view of something large, which is not to be held for it
+            held = size <= _COPIED_BYTES
+            X = X.copy() if held else X
         prediction = Prediction(
             known=known,
             key=id(estimator),
             state=known.state,
-            x_digest=watch.fingerprint(X).digest,
+            x_digest=x_digest,
             inputs=(lambda: X) if held else weakly(X),
             array=weakly(result),
         )
@@ -128,7 +141,10 @@ class CrossValidationProbe(CallProbe):
         super().__init__(current)
         self.function = function
 
-    def after(self, watch: Watch, _seen: Any, result: Any) -> None:
+    def after(self, watch: Watch, seen: Any, result: Any) -> None:
+        args, kwargs = seen
+        y = argument(args, kwargs, 2, "y")
+        data = watch.fingerprint(y).digest if y is not None else None
         scores = result if isinstance(result, dict) else {self.function: result}
         source, line = f"sklearn.model_selection.{self.function}", cell_line()
         for name, values in scores.items():
@@ -137,10 +153,26 @@ class CrossValidationProbe(CallProbe):
             folds = [float(v) for v in values]
             if folds:
                 mean = math.fsum(folds) / len(folds)
-                watch.metrics.append(Metric(name=str(name), value=mean, source=source, line=line))
+                watch.metrics.append(Metric(name=str(name), value=mean, source=source, data=data, line=line))
                 watch.series += [
-                    Metric(name=str(name), value=v, step=i, source=source, line=line) for i, v in enumerate(folds)
+                    Metric(name=str(name), value=v, step=i, source=source, data=data, line=line)
+                    for i, v in enumerate(folds)
                 ]
+
+
+class CurveProbe(CallProbe):
+    """One report for all of its fits."""
+
+    what = "a curve of scores"
+
+    def __init__(self, current: Current, function: str) -> None:
+        super().__init__(current)
+        self.function = function
+
+    def after(self, watch: Watch, seen: Any, result: Any) -> None:
+        args, kwargs = seen
+        y = argument(args, kwargs, 2, "y")
+        keep_report(watch, self.function, result, watch.fingerprint(y).digest if y is not None else None)
 
 
 class SubclassProbe(CallProbe):
@@ -203,6 +235,8 @@ class Estimators:
         module = sys.modules.get("sklearn.model_selection")
         for name in CROSS_VALIDATIONS:
             self.swaps.watch(getattr(module, name, None), CrossValidationProbe(self.current, name))
+        for name in CURVES:
+            self.swaps.watch(getattr(module, name, None), CurveProbe(self.current, name))
         for name in WHOLES:
             self.swaps.watch(getattr(module, name, None), CallProbe(self.current))
 

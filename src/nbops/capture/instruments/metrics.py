@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Mapping
 from typing import Any
 
 from nbops.capture.instruments.code_swap import Swaps
 from nbops.capture.instruments.estimators import models, number
 from nbops.capture.instruments.model_log import ModelLog
+from nbops.capture.instruments.reports import keep_report
 from nbops.capture.instruments.tables import content_key
 from nbops.capture.instruments.watch import CallProbe, Current, Watch, argument, cell_line
-from nbops.core.canonical import canonical
 from nbops.core.runs import Metric
 
 _NO_METRICS = ("get_", "make_", "check_", "pairwise_", "euclidean_", "nan_euclidean_")
-_MOST_CHARACTERS = 250_000
-_MOST_NUMBERS = 20_000
 _FIRST = ("y_true", "labels_true", "X", "x", "y1", "a")
 _SECOND = ("y_pred", "y_score", "y_proba", "y_prob", "pred_decision", "labels_pred", "labels", "y", "y2", "b")
 
@@ -32,11 +29,11 @@ class MetricProbe(CallProbe):
     def after(self, watch: Watch, seen: Any, result: Any) -> None:
         args, kwargs = seen
         value = number(result)
-        if value is None:
-            self._report(watch, result)
-            return
         y_true, y_pred = argument(args, kwargs, 0, *_FIRST), argument(args, kwargs, 1, *_SECOND)
         data = watch.fingerprint(y_true).digest
+        if value is None:
+            keep_report(watch, self.name, result, data)
+            return
         watch.attempt("whose prediction it was", lambda: self._judged(watch, y_true, y_pred, data, value))
         watch.metrics.append(
             Metric(name=self.name, value=value, source=f"sklearn.metrics.{self.name}", data=data, line=cell_line())
@@ -61,42 +58,6 @@ class MetricProbe(CallProbe):
             watch.note(f"{self.name}: the rows predicted were changed after the prediction; they are not kept")
             x_digest = None
         models(watch).evaluated(known, X, y_true, (x_digest, data), self.name, value)
-
-    def _report(self, watch: Watch, result: Any) -> None:
-        """What is no single number: a matrix, a curve, a value for each class, a text. Kept as an artifact."""
-        text_like = isinstance(result, str)
-        if not text_like and _numbers(result) > _MOST_NUMBERS:
-            text = None
-        else:
-            text = result if text_like else canonical(_whole(result))
-        if text is None or len(text) > _MOST_CHARACTERS:
-            watch.note(f"{self.name}: what it returned is not kept, it is too long")
-            return
-        watch.keep(
-            text.encode(),
-            name=f"{self.name}.{'txt' if text_like else 'json'}",
-            kind="detail",
-            media="text/plain" if text_like else "application/json",
-            about={"line": cell_line()},
-        )
-
-
-def _numbers(result: Any) -> int:
-    """How many numbers there are in a result."""
-    if isinstance(result, (tuple, list)):
-        return sum(map(_numbers, result))
-    return int(getattr(result, "size", 1))
-
-
-def _whole(value: Any) -> Any:
-    """`value` in JSON types, uncut: arrays are what their ``tolist()`` says."""
-    if isinstance(value, Mapping):
-        return {str(k): _whole(v) for k, v in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_whole(v) for v in value]
-    if hasattr(value, "tolist"):
-        return _whole(value.tolist())
-    return value if type(value) in (bool, int, float, str, type(None)) else type(value).__name__
 
 
 def watch_metrics(current: Current, swaps: Swaps, log: ModelLog) -> None:

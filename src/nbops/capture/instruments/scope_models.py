@@ -111,7 +111,7 @@ class ScopeModels:
         self, known: Known, X: Any, y: Any, data: tuple[str | None, str | None], name: str, value: float
     ) -> None:
         """Metric `name` was computed on what it predicts for X, against y; `data` are the digests of both."""
-        self._predictors.append((len(self.watch.metrics), known, known.state))
+        self.next_metric_is_of(known)
         self._touched.setdefault(id(known), known)
         estimator = known.ref()
         if known.facts is None and estimator is not None:  # fitted where we didn't see it: what can be said of it
@@ -132,6 +132,10 @@ class ScopeModels:
             same = Evaluation(state=known.state, data=data, rows=rows)
             mine.append(same)
         same.metrics.setdefault(name, value)
+
+    def next_metric_is_of(self, known: Known) -> None:
+        """The next metric of the scope is one of this estimator, as it is now."""
+        self._predictors.append((len(self.watch.metrics), known, known.state))
 
     def log_model(self, estimator: Any, name: str) -> None:
         """``nbops.log_model``: saved as it is now, under this name."""
@@ -313,10 +317,8 @@ class ScopeModels:
     def sampled(self, key: tuple[str | None, ...], table: Callable[[], Any], *, target: bool) -> Artifact | None:
         """A sample of the rows of a table, for the leakage check; None where there is no such table, or no time."""
         known = self._kept(key)
-        if known is not None:
+        if known is not None or self.watch.budget_s <= 0:
             return known
-        if self.watch.budget_s <= 0:
-            return None
         from nbops.fingerprints.rows import sample_rows
         from nbops.fingerprints.work import NotHashableHonestly
 

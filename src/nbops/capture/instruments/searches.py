@@ -6,24 +6,27 @@ from __future__ import annotations
 from typing import Any
 
 from nbops.capture.instruments.json_params import plain
+from nbops.capture.instruments.model_log import Facts, Known
 from nbops.capture.instruments.watch import Watch
 from nbops.core.canonical import canonical
 from nbops.core.redaction import redact
-from nbops.core.runs import Metric
+from nbops.core.runs import SEARCH_TABLE, Metric
 
 _MOST_NUMBERS = 200_000
 
 
-def searched(watch: Watch, search: Any, params: dict[str, Any], line: int | None) -> None:
-    """`search` was fitted: its best parameters go into `params`, those recorded of it."""
+def searched(watch: Watch, search: Any, facts: Facts, known: Known, y: Any) -> None:
+    """`search` was fitted on targets `y`: its best parameters go into those recorded of it."""
     best = getattr(search, "best_params_", None)
     if best is not None:
-        params["best_params_"] = {str(k): redact(plain(v), str(k)) for k, v in best.items()}
+        facts.params["best_params_"] = {str(k): redact(plain(v), str(k)) for k, v in best.items()}
     score = getattr(search, "best_score_", None)
     if score is not None:
         kind = type(search)
         source = f"{kind.__module__}.{kind.__qualname__}"
-        watch.metrics.append(Metric(name="best_score_", value=float(score), source=source, line=line))
+        data = watch.fingerprint(y).digest if y is not None else None
+        watch.models.next_metric_is_of(known)
+        watch.metrics.append(Metric(name="best_score_", value=float(score), source=source, data=data, line=facts.line))
     results = search.cv_results_
     table = {
         str(name): [_cell(name, value) for value in values]
@@ -35,10 +38,10 @@ def searched(watch: Watch, search: Any, params: dict[str, Any], line: int | None
         return
     watch.keep(
         canonical(table).encode(),
-        name="cv_results.json",
+        name=SEARCH_TABLE,
         kind="detail",
         media="application/json",
-        about={"line": line, "candidates": len(next(iter(table.values()), ()))},
+        about={"line": facts.line, "candidates": len(next(iter(table.values()), ()))},
     )
 
 

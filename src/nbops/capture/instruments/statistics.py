@@ -11,12 +11,13 @@ import math
 import sys
 from collections.abc import Mapping
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from nbops.capture.instruments.code_swap import Swaps, plain_function
 from nbops.capture.instruments.json_params import plain
 from nbops.capture.instruments.names import names_of
-from nbops.capture.instruments.watch import CallProbe, Current, Watch, argument, cell_line
+from nbops.capture.instruments.watch import IGNORE, CallProbe, Current, Watch, argument, cell_line
 from nbops.core.canonical import canonical
 from nbops.core.runs import ModelUse
 
@@ -52,6 +53,8 @@ class ResultsProbe(CallProbe):
         self.names = names  # of the positional parameters: a stub passes on what was given, and the defaults
 
     def before(self, watch: Watch, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if _within_statsmodels():
+            return IGNORE
         model = argument(args, kwargs, 0, "self")
         frame = getattr(getattr(model, "data", None), "frame", None)  # what a formula was applied to
         exog = frame if frame is not None else getattr(getattr(model, "data", None), "orig_exog", None)
@@ -69,6 +72,15 @@ class ResultsProbe(CallProbe):
             watch.note(f"more than {_MOST} statsmodels fits; the last {_MOST} are recorded")
             watch.results.pop(0)
         watch.results.append(_Fit(results=result, type=kind, trained_on=trained_on, params=params, line=line))
+
+
+def _within_statsmodels() -> bool:
+    """Is it statsmodels itself that fits: the null model of a summary, the regressions of a test?"""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("nbops."):
+        frame = frame.f_back
+    caller = frame.f_back if frame is not None else None  # `frame` is the fit's own
+    return caller is not None and str(caller.f_globals.get("__name__")).startswith("statsmodels.")
 
 
 class Results:

@@ -30,6 +30,19 @@ def n_bytes(value: Any) -> int:
     return 64 * len(value) if hasattr(value, "__len__") else 0
 
 
+def n_bytes_alive(value: Any) -> int:
+    """How much memory a reference to a table or array keeps from being given back: all of what it is a view of."""
+    arrays = getattr(getattr(value, "_mgr", None), "arrays", None) or [value]
+    roots = {id(root): n_bytes(root) for root in map(_root, arrays)}
+    return sum(roots.values())
+
+
+def _root(array: Any) -> Any:
+    while hasattr(getattr(array, "base", None), "nbytes"):
+        array = array.base
+    return array
+
+
 def frame_of(X: Any) -> Any:
     """`X` as a DataFrame with text as column names; None for what is no table of plain columns (sparse, images).
 

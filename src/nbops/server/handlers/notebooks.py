@@ -83,7 +83,7 @@ def _cell(cell: CellState) -> dict[str, Any]:
         **{key: record[key] for key in (*kept, *also)},
         "index": cell.index,
         "source_name": cell.name,
-        "models": [{"name": m.name, "type": m.type} for m in cell.record.models],
+        "models": [{"name": m.name, "type": m.type, "digest": m.digest} for m in cell.record.models],
         "badges": list(cell.badges),
         "badge_why": cell.badges,
     }
