@@ -129,9 +129,14 @@ mapped = np.memmap({str(path)!r}, mode="r")
 def test_a_secret_is_not_kept_wherever_it_is(monkeypatch):
     monkeypatch.setattr(redaction, "_HIDDEN", [])
     redaction.hide("tulip moon lamp")
-    old = run("key = 'tulip moon lamp'; client = {'auth': [key]}; plain = 'tulip'")
+    old = run("""
+import numpy as np, pandas as pd
+key = 'tulip moon lamp'; client = {'auth': [key]}; plain = 'tulip'
+small, large = pd.DataFrame({'key': [key] * 3}), pd.DataFrame({'key': [key] * 5000})
+array = np.array([key] * 5000)
+""")
     new, refused = again(old)
-    assert refused == {"key": "it holds a secret", "client": "it holds a secret"}
+    assert refused == dict.fromkeys(["key", "client", "small", "large", "array"], "it holds a secret")
     assert new["plain"] == "tulip"
 
 

@@ -114,7 +114,7 @@ def dump(
     kept, refused = dict(values), dict[str, str]()
     while True:
         try:
-            stream, buffers, shared = _dumped(kept, namespace, most)
+            stream, buffers, pickler = _dumped(kept, namespace, most)
         except TooLargeError:
             raise
         except Exception as whole:
@@ -122,12 +122,13 @@ def dump(
             if not found:
                 raise Refused(f"{type(whole).__name__}: {whole}") from whole
         else:
+            shared = {key: root for key, root in pickler.roots.items() if key in pickler.pandas_roots}
             found = {
                 name: "it shares its memory with a pandas object"
                 for name, value in kept.items()
                 if shared and id(_root(value)) in shared
             }
-            if (shared and not found) or holds_hidden(stream):
+            if (shared and not found) or _secret_in(stream, buffers):
                 found = found | _faults(kept, namespace, most, shared=shared)
             if not found:
                 return stream, buffers, refused
@@ -147,7 +148,7 @@ def load(stream: bytes | bytearray, buffers: list[Any], namespace: dict[str, Any
 
 def _dumped(
     what: Any, namespace: Mapping[str, Any], most: int
-) -> tuple[bytes, list[pickle.PickleBuffer], dict[int, Any]]:
+) -> tuple[bytes, list[pickle.PickleBuffer], _Pickler]:
     file, buffers = _Stream(most), list[pickle.PickleBuffer]()
 
     def buffer(found: pickle.PickleBuffer) -> bool:
@@ -158,8 +159,11 @@ def _dumped(
 
     pickler = _Pickler(file, namespace, buffer)
     pickler.dump(what)
-    shared = {key: root for key, root in pickler.roots.items() if key in pickler.pandas_roots}
-    return file.getvalue(), buffers, shared
+    return file.getvalue(), buffers, pickler
+
+
+def _secret_in(stream: bytes, buffers: list[pickle.PickleBuffer]) -> bool:
+    return holds_hidden(stream) or any(holds_hidden(buffer.raw()) for buffer in buffers)
 
 
 def _faults(
@@ -168,10 +172,8 @@ def _faults(
     """The names that can't be kept by themselves, and why."""
     found = {}
     for name, value in values.items():
-        file = _Stream(most)
-        pickler = _Pickler(file, namespace, lambda _: False)
         try:
-            pickler.dump(value)
+            stream, buffers, pickler = _dumped(value, namespace, most)
         except TooLargeError:
             raise
         except Refused as reason:
@@ -179,7 +181,7 @@ def _faults(
         except Exception as error:  # noqa: BLE001
             found[name] = f"{type(value).__module__}.{type(value).__qualname__} can't be kept: {str(error)[:100]}"
         else:
-            if holds_hidden(file.getvalue()):
+            if _secret_in(stream, buffers):
                 found[name] = "it holds a secret"
             elif shared and pickler.roots.keys() & shared.keys() and not pickler.pandas_roots.keys() & shared.keys():
                 found[name] = "it shares its memory with a pandas object"
