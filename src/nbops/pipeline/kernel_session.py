@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -388,6 +389,7 @@ def execute(
         client.extra_arguments = [*client.extra_arguments, EXTENSION]
     packages = None if step.warm is False else packages_of(step.workspace, step.notebook)
     with tempfile.TemporaryFile() as stderr, ready_kernel(client.km, warm=step.warm, packages=packages):
-        # What the kernel's process says before its output is captured, and what it says dying.
+        # What the kernel's process says before its output is captured, and what it says dying. What commands print is
+        # in the notebook; the kernel says it here once more, with the secrets in it.
         execution.stderr = stderr
-        client.execute(env=environment, stderr=stderr)
+        client.execute(env=environment, stdout=subprocess.DEVNULL, stderr=stderr)
