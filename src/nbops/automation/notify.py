@@ -105,7 +105,10 @@ def news(ws: Workspace, schedule: Schedule, job: Job) -> dict[str, Any]:
 
 def _webhook(target: str, told: Mapping[str, Any], _ws: Workspace) -> None:
     request = urllib.request.Request(
-        _expanded(target), json.dumps(told).encode(), {"Content-Type": "application/json", "User-Agent": "nbops"}, method="POST"
+        _expanded(target),
+        json.dumps(told).encode(),
+        {"Content-Type": "application/json", "User-Agent": "nbops"},
+        method="POST",
     )
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # an answer of 400 or more raises
         answer.read(1000)

@@ -146,9 +146,7 @@ def load(stream: bytes | bytearray, buffers: list[Any], namespace: dict[str, Any
     return found
 
 
-def _dumped(
-    what: Any, namespace: Mapping[str, Any], most: int
-) -> tuple[bytes, list[pickle.PickleBuffer], _Pickler]:
+def _dumped(what: Any, namespace: Mapping[str, Any], most: int) -> tuple[bytes, list[pickle.PickleBuffer], _Pickler]:
     file, buffers = _Stream(most), list[pickle.PickleBuffer]()
 
     def buffer(found: pickle.PickleBuffer) -> bool:

@@ -240,7 +240,7 @@ def without_hidden(value: Any) -> Any:
 
 
 def holds_hidden(data: bytes | memoryview) -> bool:
-    """Is something that :func:`hide` was told of in these bytes, as text in files and frames or as NumPy has it?"""
+    """Is something that :func:`hide` was told of in these bytes, as text or as NumPy has it?"""
     if not _HIDDEN:
         return False
     forms = [form.encode(code, "surrogatepass") for form in _HIDDEN for code in ("utf-8", "utf-32-le")]
