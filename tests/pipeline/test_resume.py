@@ -184,6 +184,14 @@ def boundary(cell: int, sources: Any = CELLS, **unsaved: str) -> Boundary:
     return Boundary(cell=cell, execution_count=1, sources=digests(sources[:cell]), saved=(), unsaved=unsaved)
 
 
+PATCHED = (
+    "import os, shop, pandas as pd, matplotlib.pyplot as plt\nfrom shop import TABLE\nfrom other import xs\nxs = xs + [0]",
+    "old = shop.price\nshop.price = lambda n: old(n) * 2",
+    "TABLE['a'] = 1; setattr(pd.DataFrame, 'tell', print)",
+    "os.environ['A'] = 'b'; pd.options.display.max_rows = 7; plt.rcParams.update({'font.size': 7})\n"
+    "os.remove('x'); xs.append(1)\ndef later(): shop.price = None",
+    "shop.total(1)",
+)
 CONNECTION = {"con": "sqlite3.Connection can't be kept: x"}
 
 
@@ -209,6 +217,16 @@ CONNECTION = {"con": "sqlite3.Connection can't be kept: x"}
             "it changes 'xs' in place",
         ),
         (("exec(code)", "con"), boundary(1, ("exec(code)",), **CONNECTION), "no cell is seen to make it"),
+        (
+            PATCHED,
+            boundary(4, PATCHED),
+            Plan(cell=4, again={1: ("shop.price",), 2: ("shop.TABLE", "pandas.DataFrame.tell")}),
+        ),
+        (
+            ("import shop; n = 1", "shop.n = n", "n = 2", ""),
+            boundary(3, ("import shop; n = 1", "shop.n = n", "n = 2")),
+            "it reads 'n', which cell 3 changes",
+        ),
     ],
 )
 def test_what_a_state_is_good_for(sources, found, expected):
@@ -218,6 +236,25 @@ def test_what_a_state_is_good_for(sources, found, expected):
     else:
         assert isinstance(got, NoPlan)
         assert expected in got.why
+
+
+def test_what_was_patched_into_a_module_is_patched_again(project):
+    (project.root / "shop.py").write_text(
+        "TABLE = {}\ndef price(n): return n\ndef total(n): return price(n) + len(TABLE)\n"
+    )
+    sources = (
+        "import shop; print('once')",
+        "old = shop.price\nshop.price = lambda n: old(n) * 10",
+        "shop.TABLE['a'] = 1; shop.TABLE.update(b=2)\n" + SLOW,
+        "import os\nif os.path.exists('broken'): raise RuntimeError('broken')",
+        "print(shop.total(4))",
+    )
+    (project.root / "broken").touch()
+    first = failed(project, project.notebook("patched.ipynb", *sources))
+    (project.root / "broken").unlink()
+    second = resume_notebook(project.ws(), first.id)
+    assert second.detail["resumed"]["ran_again"] == {"2": ["shop.price"], "3": ["shop.TABLE"]}
+    assert said(project, second) == "once\n42\n"
 
 
 def test_an_older_state_is_taken_where_the_newest_is_no_good():

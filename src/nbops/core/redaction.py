@@ -211,7 +211,7 @@ def without(text: str, secrets: Iterable[str]) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """How a value may stand in a text: HTML as pandas, ``html.escape`` and Jinja write it, URLs as paths and queries."""
+    """How a value may stand in a text: in HTML as pandas, ``html.escape`` or Jinja write it, in a URL."""
     escaped = html.escape(secret, quote=False)
     return {
         secret,
