@@ -382,6 +382,14 @@ def test_wishes_that_make_no_sense(tmp_path: Path, wished: ScheduleSettings, err
     assert not ws.store.exists()
 
 
+def test_the_secrets_of_a_notebook_needn_t_be_where_its_schedule_is_made(ws: Workspace) -> None:
+    secret = "# parameters\nimport nbops\nkey = nbops.param(secret=True, env='SET_NOWHERE')"
+    notebook(ws.root / "shop.ipynb", secret)
+    assert schedules.add(ws, "s", ScheduleSettings(every="1h", notebook="shop.ipynb")).notebook == "shop.ipynb"
+    with pytest.raises(ParameterError, match="'key' is a secret"):
+        schedules.add(ws, "t", ScheduleSettings(every="1h", notebook="shop.ipynb", params={"key": "hunter"}))
+
+
 def test_names(ws: Workspace) -> None:
     for name in ("", "a b", "a\n"):
         with pytest.raises(UsageError, match="no name for a schedule"):

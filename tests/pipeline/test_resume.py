@@ -185,7 +185,7 @@ def boundary(cell: int, sources: Any = CELLS, **unsaved: str) -> Boundary:
 
 
 PATCHED = (
-    "import os, shop, pandas as pd\nimport matplotlib.pyplot as plt\nfrom shop import TABLE\nfrom other import xs; xs = []",
+    "import os, shop, pandas as pd\nimport matplotlib.pyplot as plt\nfrom shop import TABLE\nfrom other import xs",
     "old = shop.price\nshop.price = lambda n: old(n) * 2",
     "TABLE['a'] = 1; setattr(pd.DataFrame, 'tell', print)",
     "os.environ['A'] = 'b'; pd.options.display.max_rows = 7; plt.rcParams.update({'font.size': 7})\n"

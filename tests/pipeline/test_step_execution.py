@@ -16,6 +16,7 @@ import pytest
 from nbops.core.errors import ExecutionError, NotebookError, ParameterError, UsageError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.pipeline.execute import run_notebook
+from nbops.pipeline.progress import StepEvent
 from nbops.store import records, runs
 
 
@@ -305,6 +306,16 @@ def test_ctrl_c_stops_the_kernel_and_the_run(project):
     assert (run.status, run.error) == (RunStatus.STOPPED, "KeyboardInterrupt: stopped by the user")
     cells = executed(project, run)["cells"]
     assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed"]
+
+
+def test_what_is_interrupted_before_its_kernel_starts_was_stopped_too(project):
+    def interrupt(_event: StepEvent) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_notebook(project.ws(), project.notebook("n.ipynb", "x = 1"), progress=interrupt)
+    (run,) = runs.listed(project.ws().store, kinds=[RunKind.STEP])
+    assert (run.status, run.error) == (RunStatus.STOPPED, "KeyboardInterrupt: stopped by the user")
 
 
 def test_the_executed_notebook_can_be_read_while_it_runs_and_ctrl_c_stops_a_forked_kernel(project):

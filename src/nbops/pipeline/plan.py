@@ -66,8 +66,11 @@ def plan(
     given: Mapping[str, Any],
     from_step: str | None = None,
     only: str | None = None,
+    *,
+    secrets: bool = True,
 ) -> Plan:
-    """Every step in order. With `only`, what is done here is that step: the secrets of the others needn't be here.
+    """Every step in order. With `only`, what is done here is that step: the secrets of the others needn't be here. No
+    `secrets` are, where others execute the steps.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def plan(
     for step, (schema, checked) in checked_given(notebooks, name, pipeline, given).items():
         spec = pipeline.steps[step]
         where = f"the notebook {str(notebooks[step])!r}"
-        if only in (None, step):
+        if secrets and only in (None, step):
             parameters.find_secrets(schema, where)
         steps[step] = Planned(
             spec=spec,
