@@ -126,6 +126,24 @@ mapped = np.memmap({str(path)!r}, mode="r")
     old["file"].close()
 
 
+def test_what_makes_a_value_again_finds_what_was_bound_before_it():
+    old = run("""
+import numpy as np
+FACTOR = 3
+class Tensor:
+    def __init__(self, data): self.data = np.asarray(data) * 1.0; self.norm = helper(self.data)
+    def __reduce__(self): return Tensor, (list(self.data),)
+class Model:
+    def __setstate__(self, state): self.weights = np.asarray(state['weights']) * FACTOR
+def helper(data): return float(np.abs(data).sum())
+tensor = Tensor([1, -2]); both = [tensor]
+model = Model(); model.weights = [1]
+""")
+    new, refused = again(old)
+    assert refused == {}
+    assert (new["tensor"].norm, new["both"][0] is new["tensor"], new["model"].weights.tolist()) == (3.0, True, [3])
+
+
 def test_a_secret_is_not_kept_wherever_it_is(monkeypatch):
     monkeypatch.setattr(redaction, "_HIDDEN", [])
     redaction.hide("tulip moon lamp")

@@ -189,7 +189,7 @@ PATCHED = (
     "old = shop.price\nshop.price = lambda n: old(n) * 2",
     "TABLE['a'] = 1; setattr(pd.DataFrame, 'tell', print)",
     "os.environ['A'] = 'b'; pd.options.display.max_rows = 7; plt.rcParams.update({'font.size': 7})\n"
-    "os.remove('x'); xs.append(1)\ndef later(): shop.price = None",
+    "os.remove('x'); xs = []; xs.append(1)\ndef later(): shop.price = None",
     "shop.total(1)",
 )
 CONNECTION = {"con": "sqlite3.Connection can't be kept: x"}

@@ -1,4 +1,4 @@
-"""A notebook's namespace as one pickle, so that what two names share they share again.
+"""A notebook's namespace as pickles with one memory, so that what two names share they share again.
 
 * Large buffers (arrays, columns) are out of band, to be kept by content: what hasn't changed isn't written again.
 * Functions of the notebook come back with the living namespace as their globals, not with a copy of it.
@@ -137,16 +137,22 @@ def dump(
 
 
 def load(stream: bytes | bytearray, buffers: list[Any], namespace: dict[str, Any]) -> dict[str, Any]:
-    """The values again; functions get `namespace` as their globals."""
+    """The values again, bound in `namespace` one after the other: functions get it as their globals, and those that
+    make a value again (``__setstate__`` and the like) may need what was bound before it."""
+    unpickler = pickle.Unpickler(io.BytesIO(stream), buffers=buffers)
+    found = {}
     _Here.namespace = namespace
     try:
-        found: dict[str, Any] = pickle.loads(stream, buffers=buffers)
+        for name in unpickler.load():
+            found[name] = namespace[name] = unpickler.load()
     finally:
         _Here.namespace = None
     return found
 
 
-def _dumped(what: Any, namespace: Mapping[str, Any], most: int) -> tuple[bytes, list[pickle.PickleBuffer], _Pickler]:
+def _dumped(
+    values: Mapping[str, Any], namespace: Mapping[str, Any], most: int
+) -> tuple[bytes, list[pickle.PickleBuffer], _Pickler]:
     file, buffers = _Stream(most), list[pickle.PickleBuffer]()
 
     def buffer(found: pickle.PickleBuffer) -> bool:
@@ -156,7 +162,9 @@ def _dumped(what: Any, namespace: Mapping[str, Any], most: int) -> tuple[bytes, 
         return False
 
     pickler = _Pickler(file, namespace, buffer)
-    pickler.dump(what)
+    pickler.dump(list(values))
+    for value in values.values():
+        pickler.dump(value)
     return file.getvalue(), buffers, pickler
 
 
@@ -171,7 +179,7 @@ def _faults(
     found = {}
     for name, value in values.items():
         try:
-            stream, buffers, pickler = _dumped(value, namespace, most)
+            stream, buffers, pickler = _dumped({name: value}, namespace, most)
         except TooLargeError:
             raise
         except Refused as reason:
