@@ -217,6 +217,19 @@ CONNECTION = {"con": "sqlite3.Connection can't be kept: x"}
             "it changes 'xs' in place",
         ),
         (("exec(code)", "con"), boundary(1, ("exec(code)",), **CONNECTION), "no cell is seen to make it"),
+        *(
+            (
+                ("import numpy as np", "rng = np.random.default_rng(1); n = 3", cell, "next(it)"),
+                boundary(3, ("import numpy as np", "rng = np.random.default_rng(1); n = 3", cell), it="x"),
+                expected,
+            )
+            for cell, expected in {
+                "xs = np.random.permutation(n)\nit = iter(xs)": "it draws random numbers (np.random.permutation)",
+                "it = iter(rng.random(n))": "it draws random numbers (rng)",
+                "np.random.seed(n); it = iter(np.random.permutation(n))": Plan(cell=3, again={2: ("it",)}),
+                "it = iter(range(n))\nys = np.random.rand(n)": Plan(cell=3, again={2: ("it",)}),
+            }.items()
+        ),
         (
             PATCHED,
             boundary(4, PATCHED),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from nbops.checkpoints.chance import draws
 from nbops.checkpoints.folder import Boundary, digests
 from nbops.checkpoints.patches import imported, patches
 from nbops.notebook.names import Names, names
@@ -129,7 +130,10 @@ def _again(sources: Sequence[str], boundary: Boundary) -> tuple[dict[int, tuple[
         makers[maker] = (*makers.get(maker, ()), name)
         todo += [read for read in cells[maker].reads if read in boundary.unsaved]
     for maker in makers:
-        why = _not_again(maker, sources, cells, boundary, modules.keys())
+        wanted = cells[maker].mutates & modules.keys() | set(makers[maker])
+        drawn = draws(sources, maker, wanted)
+        random = drawn and f"it draws random numbers ({drawn}), which would be others now"
+        why = random or _not_again(maker, sources, cells, boundary, modules.keys())
         if why:
             return {}, f"cell {maker + 1} would have to make {', '.join(map(repr, makers[maker]))} again, but {why}"
     return dict(sorted(makers.items())), ""
