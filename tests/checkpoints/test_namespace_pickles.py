@@ -168,7 +168,7 @@ frame = pd.DataFrame(values.reshape(-1, 1), copy=False)
 """)
     assert np.shares_memory(old["values"], old["frame"].to_numpy())
     _, refused = again(old)
-    assert refused == {"values": "it shares its memory with a pandas object"}
+    assert refused == {"values": "it shares its memory with frame"}
 
 
 def test_the_same_buffer_has_the_same_content_and_size_is_bounded():

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from nbops.checkpoints.folder import Boundary, digests
@@ -249,6 +250,29 @@ def test_what_a_state_is_good_for(sources, found, expected):
     else:
         assert isinstance(got, NoPlan)
         assert expected in got.why
+
+
+def test_an_array_and_the_frame_whose_memory_it_shares_are_made_again_together(project):
+    if not pd.__version__.startswith("3"):
+        pytest.skip("the frame's memory is shared this way from pandas 3 on")
+    sources = (
+        "import numpy as np, pandas as pd, os\nframe = pd.DataFrame({'a': np.arange(5.0)}); values = frame['a'].values",
+        "n = 1\n" + SLOW,
+        "if os.path.exists('broken'): raise RuntimeError('broken')",
+        "frame.iloc[0, 0] = 99; print(values[0], values[1])",
+    )
+    (project.root / "broken").touch()
+    first = failed(project, project.notebook("shared.ipynb", *sources))
+    changed = failed(
+        project, project.notebook("changed.ipynb", sources[0], "frame.iloc[1, 0] = 7\n" + SLOW, *sources[2:])
+    )
+    (project.root / "broken").unlink()
+    second = resume_notebook(project.ws(), first.id)
+    assert second.detail["resumed"]["ran_again"] == {"1": ["values", "frame"]}
+    assert said(project, second) == "99.0 1.0\n"
+    third = resume_notebook(project.ws(), changed.id)
+    assert third.detail["resumed"]["from_cell"] == 2, "not after the change: made again, the frame would lack it"
+    assert said(project, third) == "99.0 7.0\n"
 
 
 def test_what_was_patched_into_a_module_is_patched_again(project):

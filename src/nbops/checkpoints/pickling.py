@@ -14,12 +14,15 @@ import io
 import pickle
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import cloudpickle
 
 from nbops.core.redaction import holds_hidden
+
+SHARES, _SOME = "it shares its memory with ", "a pandas object"
+"""Why an array isn't kept; what follows are the names of the pandas objects, where they have names."""
 
 APART_FROM = 1 << 14  # bytes: smaller buffers stay in the stream
 
@@ -123,10 +126,11 @@ def dump(
                 raise Refused(f"{type(whole).__name__}: {whole}") from whole
         else:
             shared = {key: root for key, root in pickler.roots.items() if key in pickler.pandas_roots}
+            sharing = {name: id(_root(value)) for name, value in kept.items() if shared and id(_root(value)) in shared}
+            owners = _owners(kept, namespace, most) if sharing else {}
             found = {
-                name: "it shares its memory with a pandas object"
-                for name, value in kept.items()
-                if shared and id(_root(value)) in shared
+                name: SHARES + (", ".join(owner for owner, roots in owners.items() if root in roots) or _SOME)
+                for name, root in sharing.items()
             }
             if (shared and not found) or _secret_in(stream, buffers):
                 found = found | _faults(kept, namespace, most, shared=shared)
@@ -168,6 +172,15 @@ def _dumped(
     return file.getvalue(), buffers, pickler
 
 
+def _owners(values: Mapping[str, Any], namespace: Mapping[str, Any], most: int) -> dict[str, Set[int]]:
+    """Of each name of a pandas object, the ids of the arrays in whose memory it lies."""
+    return {
+        name: _dumped({name: value}, namespace, most)[2].pandas_roots.keys()
+        for name, value in values.items()
+        if type(value).__module__.partition(".")[0] == "pandas"
+    }
+
+
 def _secret_in(stream: bytes, buffers: list[pickle.PickleBuffer]) -> bool:
     return holds_hidden(stream) or any(holds_hidden(buffer.raw()) for buffer in buffers)
 
@@ -190,7 +203,7 @@ def _faults(
             if _secret_in(stream, buffers):
                 found[name] = "it holds a secret"
             elif shared and pickler.roots.keys() & shared.keys() and not pickler.pandas_roots.keys() & shared.keys():
-                found[name] = "it shares its memory with a pandas object"
+                found[name] = SHARES + _SOME
     return found
 
 

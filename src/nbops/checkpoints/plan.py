@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from nbops.checkpoints.chance import draws
 from nbops.checkpoints.folder import Boundary, digests
 from nbops.checkpoints.patches import imported, patches
+from nbops.checkpoints.pickling import SHARES
 from nbops.notebook.names import Names, names
 from nbops.notebook.outside import reads_outside
 
@@ -129,6 +130,9 @@ def _again(sources: Sequence[str], boundary: Boundary) -> tuple[dict[int, tuple[
             return {}, f"{name!r} couldn't be kept ({boundary.unsaved[name]}), and no cell is seen to make it"
         makers[maker] = (*makers.get(maker, ()), name)
         todo += [read for read in cells[maker].reads if read in boundary.unsaved]
+    for maker, made in makers.items():  # a frame and an array that share memory are made again together
+        owners = set().union(*(_owners(boundary.unsaved.get(name, "")) for name in made))
+        makers[maker] = (*made, *sorted(owners & cells[maker].writes))
     for maker in makers:
         wanted = cells[maker].mutates & modules.keys() | set(makers[maker])
         drawn = draws(sources, maker, wanted)
@@ -149,6 +153,10 @@ def _needed(name: str, sources: Sequence[str], cells: Sequence[Names], boundary:
     )
 
 
+def _owners(reason: str) -> set[str]:
+    return set(reason.removeprefix(SHARES).split(", ")) if reason.startswith(SHARES) else set()
+
+
 def _not_again(
     maker: int, sources: Sequence[str], cells: Sequence[Names], boundary: Boundary, modules: Set[str]
 ) -> str:
@@ -164,6 +172,9 @@ def _not_again(
     for name, reason in boundary.unsaved.items():
         if name not in cell.writes:
             continue
+        for place in between:
+            if owner := _owners(reason) & cell.writes & (cells[place].writes | cells[place].mutates):
+                return f"cell {place + 1} has changed {min(owner)!r} since, whose memory it shares"
         lasting = reason.startswith(_CONNECTS) and ":memory:" not in sources[maker]
         used = next((p for p in between if re.search(rf"\b{re.escape(name)}\b", sources[p])), None)
         if used is not None and not lasting:

@@ -295,7 +295,7 @@ class _Client(OutputClient):
             if not self._cell(execution, place):
                 return False
         if resume.again:
-            checkpointing.settle(self._ask)
+            checkpointing.settle(self._ask, resume)
             numbers = [int(c.get("execution_count") or 0) for c in resume.cells[: resume.cell]]
             checkpointing.count_on(self._ask, max(numbers, default=0) + 1)
         return True
