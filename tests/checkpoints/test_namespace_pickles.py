@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nbops.checkpoints.pickling import TooLargeError, dump, load
+from nbops.checkpoints.pickling import HOOKED, TooLargeError, dump, load
 from nbops.core import redaction
 
 
@@ -142,6 +142,22 @@ model = Model(); model.weights = [1]
     new, refused = again(old)
     assert refused == {}
     assert (new["tensor"].norm, new["both"][0] is new["tensor"], new["model"].weights.tolist()) == (3.0, True, [3])
+
+
+def test_classes_that_code_of_the_notebook_makes_are_not_made_by_it_once_more():
+    old = run("""
+SEEN = []
+class Base:
+    def __init_subclass__(cls): SEEN.append(cls.__name__)
+class Child(Base): pass
+class Meta(type):
+    def __init__(cls, *how): SEEN.append(cls.__name__)
+class Made(metaclass=Meta): pass
+base, child, made = Base(), Child(), Made()
+""")
+    new, refused = again(old)
+    assert refused == dict.fromkeys(["Child", "child", "Made", "made"], HOOKED)
+    assert (new["SEEN"], type(new["base"]) is new["Base"]) == (["Child", "Made"], True)
 
 
 def test_a_secret_is_not_kept_wherever_it_is(monkeypatch):

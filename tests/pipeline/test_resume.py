@@ -13,6 +13,7 @@ import pytest
 
 from nbops.checkpoints.folder import Boundary, digests
 from nbops.checkpoints.leftovers import checkpoint_folder
+from nbops.checkpoints.pickling import HOOKED
 from nbops.checkpoints.plan import NoPlan, Plan, effect, plan
 from nbops.core.errors import ExecutionError, RefusedError
 from nbops.core.runs import RunKind, RunStatus
@@ -216,6 +217,11 @@ CONNECTION = {"con": "sqlite3.Connection can't be kept: x"}
             ("xs = [1]", "xs.append(2); con = connect()", "con"),
             boundary(2, ("xs = [1]", "xs.append(2); con = connect()"), **CONNECTION),
             "it changes 'xs' in place",
+        ),
+        (
+            ("class A(Base): pass", "A"),
+            boundary(1, ("class A(Base): pass",), A=HOOKED),
+            "'A' couldn't be kept: its class",
         ),
         (("exec(code)", "con"), boundary(1, ("exec(code)",), **CONNECTION), "no cell is seen to make it"),
         *(

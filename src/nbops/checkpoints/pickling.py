@@ -24,6 +24,8 @@ from nbops.core.redaction import holds_hidden
 SHARES, _SOME = "it shares its memory with ", "a pandas object"
 """Why an array isn't kept; what follows are the names of the pandas objects, where they have names."""
 
+HOOKED = "its class is made by code of the notebook (a metaclass, __init_subclass__) that would be called once more"
+
 APART_FROM = 1 << 14  # bytes: smaller buffers stay in the stream
 
 
@@ -61,6 +63,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if kind is types.FunctionType:
             if obj.__globals__ is self.namespace:
                 return _function_here, (obj.__code__, obj.__closure__), _state_of(obj), None, None, _set_function
+        elif isinstance(obj, type) and _hooked(obj):
+            raise Refused(HOOKED)
         elif kind is types.CellType:
             return _cell, (), _contents(obj), None, None, _set_cell
         elif kind is functools._lru_cache_wrapper:
@@ -205,6 +209,13 @@ def _faults(
             elif shared and pickler.roots.keys() & shared.keys() and not pickler.pandas_roots.keys() & shared.keys():
                 found[name] = SHARES + _SOME
     return found
+
+
+def _hooked(made: type) -> bool:
+    """Does it call code of the notebook to make a class of the notebook?"""
+    above = [base for base in made.__mro__[1:] if base.__module__ == "__main__"]
+    hooks = type(made).__module__ == "__main__" or any("__init_subclass__" in vars(base) for base in above)
+    return made.__module__ == "__main__" and hooks
 
 
 def _root(value: Any) -> Any:

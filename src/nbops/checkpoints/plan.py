@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from nbops.checkpoints.chance import draws
 from nbops.checkpoints.folder import Boundary, digests
 from nbops.checkpoints.patches import imported, patches
-from nbops.checkpoints.pickling import SHARES
+from nbops.checkpoints.pickling import HOOKED, SHARES
 from nbops.notebook.names import Names, names
 from nbops.notebook.outside import reads_outside
 
@@ -126,6 +126,8 @@ def _again(sources: Sequence[str], boundary: Boundary) -> tuple[dict[int, tuple[
             continue
         done.add(name)
         maker = next((place for place in reversed(before) if name in cells[place].writes), None)
+        if boundary.unsaved[name] == HOOKED:
+            return {}, f"{name!r} couldn't be kept: {HOOKED}"
         if maker is None:
             return {}, f"{name!r} couldn't be kept ({boundary.unsaved[name]}), and no cell is seen to make it"
         makers[maker] = (*makers.get(maker, ()), name)
