@@ -248,6 +248,12 @@ def _check(ws: Workspace, found: graph.Graph, step: str, planned: Planned) -> No
             if root == "params" and name not in planned.everywhere:
                 near = suggestion(name, planned.everywhere)
                 raise SettingsError(f"{where}: when = {spec.when!r}: there is no parameter {name!r}{near}")
+    for made in spec.outputs:
+        if "*" in made:
+            raise SettingsError(
+                f"{where}: the output {made!r} is a pattern, which nobody can look for; name each file, or leave it out"
+                " and say with needs who comes after"
+            )
     sources = [source for source in spec.foreach.values() if isinstance(source, str)]
     if not any(waits_for(source) or (step, source) in found.made for source in sources):
         unfolded(ws, step, planned, {})  # every value is one that the notebook takes
