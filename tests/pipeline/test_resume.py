@@ -219,6 +219,16 @@ CONNECTION = {"con": "sqlite3.Connection can't be kept: x"}
             "it changes 'xs' in place",
         ),
         (
+            ("import db; xs = []; xs.append(2); con = db.connect()", "con"),
+            boundary(1, ("import db; xs = []; xs.append(2); con = db.connect()",), **CONNECTION),
+            Plan(cell=1, again={0: ("con",)}),
+        ),
+        (
+            ("rows = xs; rows.append(2); con = db.connect()", "con"),
+            boundary(1, ("rows = xs; rows.append(2); con = db.connect()",), **CONNECTION),
+            "it changes 'rows' in place",
+        ),
+        (
             ("class A(Base): pass", "A"),
             boundary(1, ("class A(Base): pass",), A=HOOKED),
             "'A' couldn't be kept: its class",

@@ -165,7 +165,8 @@ def _not_again(
     cell, between = cells[maker], range(maker + 1, boundary.cell)
     if cell.unparsable or cell.star_imports:
         return "it isn't understood"
-    if changed := (cell.mutates - boundary.unsaved.keys() - modules):
+    alone = not cell.reads - modules  # then what it binds itself is nobody else's
+    if changed := cell.mutates - boundary.unsaved.keys() - modules - (cell.writes if alone else frozenset()):
         return f"it changes {min(changed)!r} in place"
     for place in between:
         touched = cells[place].writes | cells[place].mutates | cells[place].deletes
