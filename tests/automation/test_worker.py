@@ -91,6 +91,24 @@ def working(tmp_path: Path) -> Iterator[tuple[Workspace, list[str]]]:
 
 
 @pytest.mark.slow
+def test_what_two_jobs_have_pinned_stays_until_both_are_done(working: tuple[Workspace, list[str]]) -> None:
+    ws, _ = working
+    text = "import os, time; open('begun', 'w').close()\nwhile wait and not os.path.exists('go'): time.sleep(0.05)"
+    notebook(ws.root / "shared.ipynb", "# parameters\nwait = False", text)
+    schedules.add(ws, "long", one("shared.ipynb", pin=True, params={"wait": True}))
+    schedules.add(ws, "short", one("shared.ipynb", pin=True))
+    schedules.run_now(ws, "long")
+    until((ws.root / "begun").exists)
+    schedules.run_now(ws, "short")
+    until(lambda: ended(ws, "short"))
+    (pinned,) = ws.root.glob(".pinned*")
+    assert pinned.read_bytes() == (ws.root / "shared.ipynb").read_bytes()
+    (ws.root / "go").touch()
+    until(lambda: ended(ws, "long"))
+    assert list(ws.root.glob(".pinned*")) == []
+
+
+@pytest.mark.slow
 def test_a_worker_in_a_thread_runs_notebooks_and_each_ends_as_it_should(working: tuple[Workspace, list[str]]) -> None:
     ws, said = working
     notebook(ws.root / "well.ipynb", "open('made', 'a').write('old')")

@@ -10,21 +10,21 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from nbops.automation.jobs import JobError
 from nbops.automation.schedules import notebooks_of
 from nbops.core.automation import Decision, Schedule
-from nbops.core.errors import NbopsError, NotebookError, RefusedError, SettingsError
+from nbops.core.errors import NbopsError, NotebookError, RefusedError, SettingsError, StoreError
 from nbops.core.models import Action
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline.attempt import Attempt, GoOn, executed
 from nbops.pipeline.graph import chosen
 from nbops.pipeline.run import run_pipeline
 from nbops.promotion.promote import promote
-from nbops.store import runs, schedules
+from nbops.store import automation, runs, schedules
 from nbops.workspace import Workspace
 
 _UNFINISHED = (RunStatus.FAILED, RunStatus.STOPPED, RunStatus.LOST)
@@ -97,7 +97,7 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
     tags = (f"schedule:{schedule.name}", tag)
     before = _before(workspace, schedule, tag)
     try:
-        with _pinned(workspace, schedule) as (pinned, names):
+        with _pinned(workspace, schedule, decision) as (pinned, names):
             if schedule.pipeline is not None:
                 done = run_pipeline(
                     pinned,
@@ -140,14 +140,18 @@ def _on_disk(workspace: Workspace, schedule: Schedule) -> dict[str, str]:
 
 
 @contextmanager
-def _pinned(workspace: Workspace, schedule: Schedule) -> Iterator[tuple[Workspace, Mapping[str, str]]]:
+def _pinned(
+    workspace: Workspace, schedule: Schedule, decision: Decision
+) -> Iterator[tuple[Workspace, Mapping[str, str]]]:
     """A workspace whose pipeline runs the snapshots, and where these lie ({notebook: snapshot}): beside the notebooks
-    they are of, so that relative paths and local modules are found, and gone afterwards."""
+    they are of, so that relative paths and local modules are found, and gone when no job runs them any more."""
     names: dict[str, str] = {}
     try:
         for file, digest in schedule.pinned.items():
             place = (workspace.root / file).with_name(f".pinned-{digest[-12:]}-{Path(file).name}")
-            shutil.copyfile(workspace.artifacts.verified(digest), place)
+            beside = place.with_name(f"{place.name}.{decision.id}")
+            shutil.copyfile(workspace.artifacts.verified(digest), beside)
+            beside.replace(place)
             names[file] = str(place)
         if names and schedule.pipeline is not None:
             name, pipeline = chosen(workspace.settings, schedule.pipeline)
@@ -160,8 +164,18 @@ def _pinned(workspace: Workspace, schedule: Schedule) -> Iterator[tuple[Workspac
             workspace = dataclasses.replace(workspace, settings=settings)
         yield workspace, names
     finally:
-        for snapshot in names.values():
-            Path(snapshot).unlink(missing_ok=True)
+        with suppress(StoreError):
+            used = _pinned_by_others(workspace, decision)
+            for file, snapshot in names.items():
+                if schedule.pinned[file] not in used:
+                    Path(snapshot).unlink(missing_ok=True)
+
+
+def _pinned_by_others(workspace: Workspace, decision: Decision) -> set[str]:
+    """The snapshots that other jobs run now."""
+    names = {job.schedule for job in automation.held(workspace.store) if job.decision != decision.id}
+    there = [schedules.find(workspace.store, name) for name in names if name]
+    return {digest for schedule in there if schedule is not None for digest in schedule.pinned.values()}
 
 
 def _before(workspace: Workspace, schedule: Schedule, tag: str) -> str | None:
