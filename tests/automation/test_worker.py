@@ -141,7 +141,9 @@ def test_a_worker_in_a_thread_runs_notebooks_and_each_ends_as_it_should(working:
     assert bad.error is not None and "RuntimeError" in bad.error and "hunter2Zq" not in bad.error
     assert runs.get(ws.store, str(bad.result["run"])).status is RunStatus.FAILED
     assert late.error == "ExecutionError: not done after 15 s (its timeout)"
-    assert {r.status for r in runs.listed(ws.store, name="late")} <= {RunStatus.STOPPED}, "or it hadn't begun"
+    begun = runs.listed(ws.store, name="late")
+    assert {r.status for r in begun} <= {RunStatus.STOPPED}, "or it hadn't begun"
+    assert [late.result["run"] for _ in begun] == [r.id for r in begun]
     assert crash.error is not None and "was killed by SIGKILL (out of memory?)" in crash.error
     until(lambda: "told" in job(ws, "badly").result)  # type: ignore[union-attr]
     assert job(ws, "badly").result["told"] == [{"target": "exec:sh tell.sh", "sent": True}]  # type: ignore[union-attr]

@@ -93,9 +93,8 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
     assert decision.schedule is not None
     schedule = schedules.get(workspace.store, decision.schedule)
     versions = dict(schedule.pinned) or _on_disk(workspace, schedule)
-    tag = f"decision:{decision.id}"
-    tags = (f"schedule:{schedule.name}", tag)
-    before = _before(workspace, schedule, tag)
+    tags = (f"schedule:{schedule.name}", _tag(decision))
+    before = _before(workspace, schedule, decision)
     try:
         with _pinned(workspace, schedule, decision) as (pinned, names):
             if schedule.pipeline is not None:
@@ -122,8 +121,7 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
                     progress,
                 )
     except NbopsError as error:
-        found = _tagged(workspace, tag)
-        result = {"notebooks": versions, **({"run": found.id} if found else {})}
+        result = {"notebooks": versions, **ran(workspace, decision)}
         raise JobError(f"{type(error).__name__}: {error}", result) from error
     return {"run": done.id, "outcome": "completed", "notebooks": versions}
 
@@ -178,9 +176,15 @@ def _pinned_by_others(workspace: Workspace, decision: Decision) -> set[str]:
     return {digest for schedule in there if schedule is not None for digest in schedule.pinned.values()}
 
 
-def _before(workspace: Workspace, schedule: Schedule, tag: str) -> str | None:
+def ran(workspace: Workspace, decision: Decision) -> dict[str, str]:
+    """The newest run that was made for a decision of a schedule's: ``run``, or nothing."""
+    found = _newest(workspace, decision)
+    return {"run": found.id} if found else {}
+
+
+def _before(workspace: Workspace, schedule: Schedule, decision: Decision) -> str | None:
     """The run of the job's attempt before this one, if it can be gone on with."""
-    last = _tagged(workspace, tag)
+    last = _newest(workspace, decision)
     if last is None or last.status not in _UNFINISHED:
         return None
     kind, name = (
@@ -194,7 +198,10 @@ def _before(workspace: Workspace, schedule: Schedule, tag: str) -> str | None:
     return last.id if ended else None
 
 
-def _tagged(workspace: Workspace, tag: str) -> Run | None:
-    """The newest run with that tag."""
+def _newest(workspace: Workspace, decision: Decision) -> Run | None:
     newest = runs.listed(workspace.store, kinds=[RunKind.PIPELINE, RunKind.STEP], limit=200)
-    return next((found for found in newest if tag in found.tags), None)
+    return next((found for found in newest if _tag(decision) in found.tags), None)
+
+
+def _tag(decision: Decision) -> str:
+    return f"decision:{decision.id}"
