@@ -5,6 +5,7 @@ It asks for an old croniter, so it has an environment of its own: ``make schedul
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -110,9 +111,9 @@ def test_its_jobs_are_runs_of_ours_and_have_their_outputs_there(ask: Callable[..
         "a number, not '0.5' twice"
     )
     ask(f"jobs/{good['job_id']}/download_files")
-    files = _until(lambda: [f for f in root.rglob("*.ipynb") if f != root / "train.ipynb"])
+    files = _until(lambda: list((root / "jobs").rglob("train-*.ipynb")))
     assert "lr=0.5" in files[0].read_text()
-    assert list(root.rglob("*.html"))
+    assert _until(lambda: list((root / "jobs").rglob("train-*.html")))
 
     bad = job(parameters={"lr": "fast"})
     assert bad["status"] == "FAILED" and "'fast'" in bad["status_message"], "said before anything ran"
@@ -122,3 +123,5 @@ def test_its_jobs_are_runs_of_ours_and_have_their_outputs_there(ask: Callable[..
     broken = job(input_uri="broken.ipynb")
     assert broken["status"] == "FAILED" and "ZeroDivisionError" in broken["status_message"]
     assert _run(root).status is RunStatus.FAILED
+    (kept,) = re.findall(r"the executed notebook is (\S+\.ipynb)", broken["status_message"])
+    assert "ZeroDivisionError" in Path(kept).read_text()

@@ -160,6 +160,20 @@ def test_a_target_that_fails_is_said(tmp_path: Path, hook: Any) -> None:
     assert "hunter2Zq" not in json.dumps(told(ws))
 
 
+def test_what_the_environment_gave_a_target_stands_in_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ws = opened(tmp_path)
+    monkeypatch.setenv("HOOK", "tulip 'moon' lamp")  # no shape gives it away
+    fails = f"{sys.executable} -c 'import sys; sys.exit(len(sys.argv[1]))' ${{HOOK}}"
+    schedules.add(ws, "s", wish(every="1h", on_success=("http://127.0.0.1:1/x?k=${HOOK}", f"exec:{fails}")))
+    schedules.run_now(ws, "s")
+    do_all(ws, well)
+    afterwards(ws)
+    url, command = told(ws)
+    assert "InvalidURL" in url["error"]
+    assert "exit status 17" in command["error"], "one word, as it is"
+    assert not any(word in json.dumps(told(ws)) for word in ("tulip", "moon", "lamp"))
+
+
 @pytest.mark.parametrize("target", ["", "me", "ftp://x", "https:", "exec:", "mailto:", "mailto:me", "mailto:a@b,c"])
 def test_targets_that_are_none(target: str) -> None:
     with pytest.raises(UsageError):

@@ -15,6 +15,7 @@ from scheduled import NOW, again, at, badly, do_all, later, notebook, opened, we
 from scheduled import ws as ws  # a fixture
 
 from nbops.automation import schedules
+from nbops.automation.causes import unseen
 from nbops.automation.jobs import LEASE, Control, StoppedError, carry, claim, stop
 from nbops.core.automation import Job
 from nbops.core.errors import (
@@ -380,6 +381,20 @@ def test_wishes_that_make_no_sense(tmp_path: Path, wished: ScheduleSettings, err
         schedules.add(ws, "s", wished)
     assert "hunter2Zq" not in str(said.value)
     assert not ws.store.exists()
+
+
+def test_the_secrets_of_a_notebook_needn_t_be_where_its_schedule_is_made(ws: Workspace) -> None:
+    secret = "# parameters\nimport nbops\nkey = nbops.param(secret=True, env='SET_NOWHERE')"
+    notebook(ws.root / "shop.ipynb", secret)
+    assert schedules.add(ws, "s", ScheduleSettings(every="1h", notebook="shop.ipynb")).notebook == "shop.ipynb"
+    with pytest.raises(ParameterError, match="'key' is a secret"):
+        schedules.add(ws, "t", ScheduleSettings(every="1h", notebook="shop.ipynb", params={"key": "hunter"}))
+
+
+def test_data_that_nobody_has_seen_is_said_when_the_schedule_is_made(ws: Workspace) -> None:
+    (said,) = unseen(ws, schedules.add(ws, "s", wish(on_data="data:/rides")))
+    assert said.startswith("there is no data 'rides'") and said.endswith("the schedule waits for its first version")
+    assert unseen(ws, schedules.add(ws, "t", wish(on_data="in/*.csv"))) == []
 
 
 def test_names(ws: Workspace) -> None:

@@ -91,6 +91,24 @@ def working(tmp_path: Path) -> Iterator[tuple[Workspace, list[str]]]:
 
 
 @pytest.mark.slow
+def test_what_two_jobs_have_pinned_stays_until_both_are_done(working: tuple[Workspace, list[str]]) -> None:
+    ws, _ = working
+    text = "import os, time; open('begun', 'w').close()\nwhile wait and not os.path.exists('go'): time.sleep(0.05)"
+    notebook(ws.root / "shared.ipynb", "# parameters\nwait = False", text)
+    schedules.add(ws, "long", one("shared.ipynb", pin=True, params={"wait": True}))
+    schedules.add(ws, "short", one("shared.ipynb", pin=True))
+    schedules.run_now(ws, "long")
+    until((ws.root / "begun").exists)
+    schedules.run_now(ws, "short")
+    until(lambda: ended(ws, "short"))
+    (pinned,) = ws.root.glob(".pinned*")
+    assert pinned.read_bytes() == (ws.root / "shared.ipynb").read_bytes()
+    (ws.root / "go").touch()
+    until(lambda: ended(ws, "long"))
+    assert list(ws.root.glob(".pinned*")) == []
+
+
+@pytest.mark.slow
 def test_a_worker_in_a_thread_runs_notebooks_and_each_ends_as_it_should(working: tuple[Workspace, list[str]]) -> None:
     ws, said = working
     notebook(ws.root / "well.ipynb", "open('made', 'a').write('old')")
@@ -123,7 +141,9 @@ def test_a_worker_in_a_thread_runs_notebooks_and_each_ends_as_it_should(working:
     assert bad.error is not None and "RuntimeError" in bad.error and "hunter2Zq" not in bad.error
     assert runs.get(ws.store, str(bad.result["run"])).status is RunStatus.FAILED
     assert late.error == "ExecutionError: not done after 15 s (its timeout)"
-    assert {r.status for r in runs.listed(ws.store, name="late")} <= {RunStatus.STOPPED}, "or it hadn't begun"
+    begun = runs.listed(ws.store, name="late")
+    assert {r.status for r in begun} <= {RunStatus.STOPPED}, "or it hadn't begun"
+    assert [late.result["run"] for _ in begun] == [r.id for r in begun]
     assert crash.error is not None and "was killed by SIGKILL (out of memory?)" in crash.error
     until(lambda: "told" in job(ws, "badly").result)  # type: ignore[union-attr]
     assert job(ws, "badly").result["told"] == [{"target": "exec:sh tell.sh", "sent": True}]  # type: ignore[union-attr]

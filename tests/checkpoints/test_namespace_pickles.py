@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nbops.checkpoints.pickling import TooLargeError, dump, load
+from nbops.checkpoints.pickling import HOOKED, TooLargeError, dump, load
 from nbops.core import redaction
 
 
@@ -126,12 +126,51 @@ mapped = np.memmap({str(path)!r}, mode="r")
     old["file"].close()
 
 
+def test_what_makes_a_value_again_finds_what_was_bound_before_it():
+    old = run("""
+import numpy as np
+FACTOR = 3
+class Tensor:
+    def __init__(self, data): self.data = np.asarray(data) * 1.0; self.norm = helper(self.data)
+    def __reduce__(self): return Tensor, (list(self.data),)
+class Model:
+    def __setstate__(self, state): self.weights = np.asarray(state['weights']) * FACTOR
+def helper(data): return float(np.abs(data).sum())
+tensor = Tensor([1, -2]); both = [tensor]
+model = Model(); model.weights = [1]
+""")
+    new, refused = again(old)
+    assert refused == {}
+    assert (new["tensor"].norm, new["both"][0] is new["tensor"], new["model"].weights.tolist()) == (3.0, True, [3])
+
+
+def test_classes_that_code_of_the_notebook_makes_are_not_made_by_it_once_more():
+    old = run("""
+SEEN = []
+class Base:
+    def __init_subclass__(cls): SEEN.append(cls.__name__)
+class Child(Base): pass
+class Meta(type):
+    def __init__(cls, *how): SEEN.append(cls.__name__)
+class Made(metaclass=Meta): pass
+base, child, made = Base(), Child(), Made()
+""")
+    new, refused = again(old)
+    assert refused == dict.fromkeys(["Child", "child", "Made", "made"], HOOKED)
+    assert (new["SEEN"], type(new["base"]) is new["Base"]) == (["Child", "Made"], True)
+
+
 def test_a_secret_is_not_kept_wherever_it_is(monkeypatch):
     monkeypatch.setattr(redaction, "_HIDDEN", [])
     redaction.hide("tulip moon lamp")
-    old = run("key = 'tulip moon lamp'; client = {'auth': [key]}; plain = 'tulip'")
+    old = run("""
+import numpy as np, pandas as pd
+key = 'tulip moon lamp'; client = {'auth': [key]}; plain = 'tulip'
+small, large = pd.DataFrame({'key': [key] * 3}), pd.DataFrame({'key': [key] * 5000})
+array = np.array([key] * 5000)
+""")
     new, refused = again(old)
-    assert refused == {"key": "it holds a secret", "client": "it holds a secret"}
+    assert refused == dict.fromkeys(["key", "client", "small", "large", "array"], "it holds a secret")
     assert new["plain"] == "tulip"
 
 
@@ -145,7 +184,7 @@ frame = pd.DataFrame(values.reshape(-1, 1), copy=False)
 """)
     assert np.shares_memory(old["values"], old["frame"].to_numpy())
     _, refused = again(old)
-    assert refused == {"values": "it shares its memory with a pandas object"}
+    assert refused == {"values": "it shares its memory with frame"}
 
 
 def test_the_same_buffer_has_the_same_content_and_size_is_bounded():

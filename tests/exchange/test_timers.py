@@ -54,10 +54,23 @@ def test_the_line_for_cron_ticks(ws: Workspace) -> None:
     assert firing.job is not None and "n.ipynb" in (firing.job.error or ""), "it was run, and has no such notebook"
 
 
+def test_the_line_for_cron_ticks_where_the_store_is_elsewhere(ws: Workspace, tmp_path: Path) -> None:
+    _, line = timers.crontab(ws, {"NBOPS_STORE": str(tmp_path / "elsewhere.sqlite")}).splitlines()
+    command = line.split(maxsplit=5)[5].replace("\\%", "%")
+    ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "nothing new to decide\n", "")
+
+
 def test_systemd_takes_the_units(ws: Workspace, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         missing("systemd-analyze")
-    files = timers.units(ws, {"NBOPS_STORE": "postgresql://me@db/a%20b", "NBOPS_HOME": ""})
+    told = {
+        "NBOPS_STORE": "postgresql://me@db/a%20b",
+        "NBOPS_HOME": "",
+        "NBOPS_ARTIFACTS": "/mnt/$x",
+        "NBOPS_IDENTITY": "o'neil",
+    }
+    files = timers.units(ws, told)
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     ran = subprocess.run(
@@ -69,6 +82,11 @@ def test_systemd_takes_the_units(ws: Workspace, tmp_path: Path) -> None:
     ours = [line for line in ran.stderr.splitlines() if "nbops-" in line]
     assert ours == [], "an unknown key or an executable that isn't there would be said"
     assert 'Environment="NBOPS_STORE=postgresql://me@db/a%%20b"' in files["nbops-worker.service"]
+    assert 'Environment="NBOPS_IDENTITY=o\'neil"\n' in files["nbops-worker.service"]
+    assert "Environment=NBOPS_ARTIFACTS=/mnt/$x\n" in files["nbops-worker.service"], (
+        "no variable there: systemd.exec(5)"
+    )
+    assert f"Description=nbops worker of {ws.root}".replace("%", "%%") in files["nbops-worker.service"]
     (tmp_path / "nbops-tick.timer").write_text(files["nbops-tick.timer"].replace("minutely", "sometimes"))
     ran = subprocess.run(
         ["systemd-analyze", "verify", str(tmp_path / "nbops-tick.timer")], capture_output=True, text=True, check=False

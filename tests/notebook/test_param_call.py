@@ -104,9 +104,14 @@ def test_what_is_hidden_is_hidden_however_it_is_written(monkeypatch: pytest.Monk
     import html
     import urllib.parse
 
+    import jinja2
+    import pandas as pd
+
     monkeypatch.setenv("NBOPS_TEST_KEY", SECRET)
     nbops.param(secret=True, env="NBOPS_TEST_KEY")
     ways = [SECRET, repr(SECRET), json.dumps(SECRET), html.escape(SECRET), urllib.parse.quote(SECRET, "")]
+    ways += [json.dumps(SECRET, ensure_ascii=False), urllib.parse.quote(SECRET), urllib.parse.urlencode({"k": SECRET})]
+    ways += [pd.DataFrame({"k": [SECRET]}).to_html(), str(jinja2.filters.escape(SECRET))]
     value: dict[str, Any] = {"a": [{"b": f"<p>{way}</p>"} for way in ways], "n": 1}
     for way in (without_hidden(value), redact(value)):
         assert "tulip" not in str(way)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from nbops.core.errors import ExecutionError
+from nbops.pipeline.execute import run_notebook
 from nbops.pipeline.failures import first_failure
+from nbops.store import runs
 
 
 def cell(*errors: tuple[str, str], exception: bool = False, traceback: tuple[str, ...] = ()) -> dict:
@@ -31,6 +34,15 @@ def cell(*errors: tuple[str, str], exception: bool = False, traceback: tuple[str
 def test_what_counts_as_a_failure(cells, error):
     failure = first_failure({"cells": cells})
     assert (failure.error if failure else None) == error
+
+
+def test_a_magic_that_is_not_there_is_named(project):
+    with pytest.raises(
+        ExecutionError, match=r"cell 1 \(In \[1\]\): UsageError: Line magic function `%%time` not found"
+    ):
+        run_notebook(project.ws(), project.notebook("n.ipynb", "x = 1\n%%time\ny = 2"))
+    (run,) = runs.listed(project.ws().store)
+    assert run.error == "UsageError: Line magic function `%%time` not found."
 
 
 def test_the_tail_shows_the_users_frames_and_leaves_out_the_libraries():

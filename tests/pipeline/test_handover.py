@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LinearRegression
 
+from nbops.core import redaction
 from nbops.core.errors import CorruptArtifactError, UnknownNameError, UsageError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.pipeline.handover import input as take
@@ -84,6 +86,25 @@ def test_what_has_no_format_is_refused_and_leaves_nothing(project, value, says):
     ws = project.ws()
     assert not ws.store.exists()
     assert list(ws.artifacts.digests()) == ws.artifacts.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda key: {"auth": [key]},
+        lambda key: pd.DataFrame({"key": [key] * 3}),
+        lambda key: np.array([key]),
+        lambda key: ColumnTransformer([(key, "drop", [0])]).fit([[0.0], [1.0]]),
+    ],
+    ids=["json", "frame", "array", "model"],
+)
+def test_a_secret_is_not_handed_on(project, monkeypatch, made):
+    monkeypatch.setattr(redaction, "_HIDDEN", [])
+    redaction.hide("tulip moon lamp")
+    with pytest.raises(UsageError, match="it holds a secret"):
+        output("conf", made("tulip moon lamp"))
+    assert [file for file in (project.root / ".nbops" / "artifacts").rglob("*") if file.is_file()] == []
+    output("conf", made("tulip"))
 
 
 def test_equal_values_are_kept_once_and_the_newest_of_a_name_counts(project):

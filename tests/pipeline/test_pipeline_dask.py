@@ -199,6 +199,12 @@ notebook = "slow.ipynb"
 timeout_s = 0.5
 needs = ["each"]
 
+[pipelines.shop]
+limits = { shop = 1 }
+[pipelines.shop.steps.shop]
+notebook = "shop.ipynb"
+uses = ["shop"]
+
 [pipelines.single.steps.a]
 notebook = "meets.ipynb"
 params = { me = "a", other = "a" }
@@ -278,6 +284,26 @@ def test_one_notebook_runs_on_the_cluster(shared, processes):
     assert output.is_file()
     with pytest.raises(ExecutionError, match="AssertionError"):
         run_on_cluster(shared.ws(), shared.notebook("fails.ipynb", "assert 0"), scheduler=processes.address)
+
+
+def test_a_secret_is_asked_for_where_the_step_is_executed(shared, processes, monkeypatch):
+    secret = "# parameters\nimport nbops\nkey = nbops.param(secret=True, env='SHOP_KEY')"
+    notebook = shared.notebook("shop.ipynb", secret, "print('key', key)\nassert key == 'tulip moon lamp'")
+    monkeypatch.setenv("SHOP_KEY", "only here")
+    said = r"on the Dask worker tcp://\S+, the notebook '.*shop.ipynb' needs the secret 'key'; set the environment"
+    told: list[StepEvent] = []
+    with pytest.raises(ExecutionError, match=said):
+        run_pipeline(shared.ws(), "shop", scheduler=processes.address, progress=told.append)
+    assert [(e.step, e.state) for e in told] == [("shop", "failed")]
+    with pytest.raises(ExecutionError, match=said):
+        run_on_cluster(shared.ws(), notebook, scheduler=processes.address)
+    monkeypatch.delenv("SHOP_KEY")
+    has_it = processes.worker(SHOP_KEY="tulip moon lamp", DASK_DISTRIBUTED__WORKER__RESOURCES__SHOP="1")
+    with connected(processes.address) as cluster:
+        until(lambda: cluster.offered(("shop",)))
+    assert run_pipeline(shared.ws(), "shop", scheduler=processes.address).status is RunStatus.COMPLETED
+    has_it.terminate()
+    has_it.wait(30)
 
 
 def test_what_a_lost_worker_did_is_done_elsewhere_once(shared, processes):

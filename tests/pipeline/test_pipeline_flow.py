@@ -143,6 +143,11 @@ def test_fan_out_over_files_and_values_of_a_parameter(project):
         ('when = "params.n >"', SettingsError, "is no condition: invalid syntax"),
         ('cache = "soon"', SettingsError, "write true, false or how long"),
         ("retries = -1", SettingsError, "can't be negative"),
+        (
+            'outputs = ["parts/*.txt"]',
+            SettingsError,
+            r"the output 'parts/\*.txt' is a pattern, which nobody can look for",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_step_is_said_before_anything_runs(project, line, error, says):

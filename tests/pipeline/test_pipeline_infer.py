@@ -57,6 +57,21 @@ def test_who_feeds_whom_from_records_and_from_the_text_and_it_runs(project):
         write(project.ws(), infer(project.ws(), project.root, "main"))
 
 
+def test_what_nobody_can_know_is_noted(project):
+    writes = project.notebook(
+        "a.ipynb", "import sqlite3\ncon = sqlite3.connect('a.db')\ncon.execute('create table t (x)')\ncon.commit()"
+    )
+    project.notebook("b.ipynb", "open('out.txt', 'w')")
+    project.notebook("b-Copy1.ipynb", "open('out.txt', 'w')")
+    run_notebook(project.ws(), writes)
+    found = infer(project.ws(), project.root)
+    assert found.pipeline.steps["a"] == Step(notebook="a.ipynb"), "it makes the database, and would wait for it"
+    assert found.notes == (
+        "a.ipynb uses the database a.db: an input of it, if it only reads; say with needs who writes first",
+        "b-Copy1.ipynb writes out.txt, as b.ipynb does: one step can be said to make it",
+    )
+
+
 def test_what_goes_round_in_a_circle_is_noted_and_no_notebooks_is_an_error(project):
     project.notebook("a.ipynb", "open('b.txt').read(); open('a.txt', 'w')")
     project.notebook("b.ipynb", "open('a.txt').read(); open('b.txt', 'w')")

@@ -8,10 +8,12 @@ import sys
 import time
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from nbops.checkpoints.folder import Boundary, digests
 from nbops.checkpoints.leftovers import checkpoint_folder
+from nbops.checkpoints.pickling import HOOKED
 from nbops.checkpoints.plan import NoPlan, Plan, effect, plan
 from nbops.core.errors import ExecutionError, RefusedError
 from nbops.core.runs import RunKind, RunStatus
@@ -184,6 +186,14 @@ def boundary(cell: int, sources: Any = CELLS, **unsaved: str) -> Boundary:
     return Boundary(cell=cell, execution_count=1, sources=digests(sources[:cell]), saved=(), unsaved=unsaved)
 
 
+PATCHED = (
+    "import os, shop, pandas as pd\nimport matplotlib.pyplot as plt\nfrom shop import TABLE\nfrom other import xs",
+    "old = shop.price\nshop.price = lambda n: old(n) * 2",
+    "TABLE['a'] = 1; setattr(pd.DataFrame, 'tell', print)",
+    "os.environ['A'] = 'b'; pd.options.display.max_rows = 7; plt.rcParams.update({'font.size': 7})\n"
+    "os.remove('x'); xs = []; xs.append(1)\ndef later(): shop.price = None",
+    "shop.total(1)",
+)
 CONNECTION = {"con": "sqlite3.Connection can't be kept: x"}
 
 
@@ -208,7 +218,45 @@ CONNECTION = {"con": "sqlite3.Connection can't be kept: x"}
             boundary(2, ("xs = [1]", "xs.append(2); con = connect()"), **CONNECTION),
             "it changes 'xs' in place",
         ),
+        (
+            ("import db; xs = []; xs.append(2); con = db.connect()", "con"),
+            boundary(1, ("import db; xs = []; xs.append(2); con = db.connect()",), **CONNECTION),
+            Plan(cell=1, again={0: ("con",)}),
+        ),
+        (
+            ("rows = xs; rows.append(2); con = db.connect()", "con"),
+            boundary(1, ("rows = xs; rows.append(2); con = db.connect()",), **CONNECTION),
+            "it changes 'rows' in place",
+        ),
+        (
+            ("class A(Base): pass", "A"),
+            boundary(1, ("class A(Base): pass",), A=HOOKED),
+            "'A' couldn't be kept: its class",
+        ),
         (("exec(code)", "con"), boundary(1, ("exec(code)",), **CONNECTION), "no cell is seen to make it"),
+        *(
+            (
+                ("import numpy as np", "rng = np.random.default_rng(1); n = 3", cell, "next(it)"),
+                boundary(3, ("import numpy as np", "rng = np.random.default_rng(1); n = 3", cell), it="x"),
+                expected,
+            )
+            for cell, expected in {
+                "xs = np.random.permutation(n)\nit = iter(xs)": "it draws random numbers (np.random.permutation)",
+                "it = iter(rng.random(n))": "it draws random numbers (rng)",
+                "np.random.seed(n); it = iter(np.random.permutation(n))": Plan(cell=3, again={2: ("it",)}),
+                "it = iter(range(n))\nys = np.random.rand(n)": Plan(cell=3, again={2: ("it",)}),
+            }.items()
+        ),
+        (
+            PATCHED,
+            boundary(4, PATCHED),
+            Plan(cell=4, again={1: ("shop.price",), 2: ("shop.TABLE", "pandas.DataFrame.tell")}),
+        ),
+        (
+            ("import shop; n = 1", "shop.n = n", "n = 2", ""),
+            boundary(3, ("import shop; n = 1", "shop.n = n", "n = 2")),
+            "it reads 'n', which cell 3 changes",
+        ),
     ],
 )
 def test_what_a_state_is_good_for(sources, found, expected):
@@ -218,6 +266,48 @@ def test_what_a_state_is_good_for(sources, found, expected):
     else:
         assert isinstance(got, NoPlan)
         assert expected in got.why
+
+
+def test_an_array_and_the_frame_whose_memory_it_shares_are_made_again_together(project):
+    if not pd.__version__.startswith("3"):
+        pytest.skip("the frame's memory is shared this way from pandas 3 on")
+    sources = (
+        "import numpy as np, pandas as pd, os\nframe = pd.DataFrame({'a': np.arange(5.0)}); values = frame['a'].values",
+        "n = 1\n" + SLOW,
+        "if os.path.exists('broken'): raise RuntimeError('broken')",
+        "frame.iloc[0, 0] = 99; print(values[0], values[1])",
+    )
+    (project.root / "broken").touch()
+    first = failed(project, project.notebook("shared.ipynb", *sources))
+    changed = failed(
+        project, project.notebook("changed.ipynb", sources[0], "frame.iloc[1, 0] = 7\n" + SLOW, *sources[2:])
+    )
+    (project.root / "broken").unlink()
+    second = resume_notebook(project.ws(), first.id)
+    assert second.detail["resumed"]["ran_again"] == {"1": ["values", "frame"]}
+    assert said(project, second) == "99.0 1.0\n"
+    third = resume_notebook(project.ws(), changed.id)
+    assert third.detail["resumed"]["from_cell"] == 2, "not after the change: made again, the frame would lack it"
+    assert said(project, third) == "99.0 7.0\n"
+
+
+def test_what_was_patched_into_a_module_is_patched_again(project):
+    (project.root / "shop.py").write_text(
+        "TABLE = {}\ndef price(n): return n\ndef total(n): return price(n) + len(TABLE)\n"
+    )
+    sources = (
+        "import shop; print('once')",
+        "old = shop.price\nshop.price = lambda n: old(n) * 10",
+        "shop.TABLE['a'] = 1; shop.TABLE.update(b=2)\n" + SLOW,
+        "import os\nif os.path.exists('broken'): raise RuntimeError('broken')",
+        "print(shop.total(4))",
+    )
+    (project.root / "broken").touch()
+    first = failed(project, project.notebook("patched.ipynb", *sources))
+    (project.root / "broken").unlink()
+    second = resume_notebook(project.ws(), first.id)
+    assert second.detail["resumed"]["ran_again"] == {"2": ["shop.price"], "3": ["shop.TABLE"]}
+    assert said(project, second) == "once\n42\n"
 
 
 def test_an_older_state_is_taken_where_the_newest_is_no_good():

@@ -23,6 +23,7 @@ CELLS = (
     "from IPython.display import HTML, display\nimport sys\n"
     "print(key, repr(key)); print(key, file=sys.stderr); display(HTML(f'<b>{key}</b>'))\n"
     "nbops.log_param('used', key); nbops.set_tag(key)",
+    "import os; os.system('echo from a command: $SHOP_KEY; echo $SHOP_KEY >&2')",
     "{'deep': [key]}",
     "raise ValueError(f'the shop does not like {key}')",
 )
@@ -30,10 +31,11 @@ CELLS = (
 
 def test_a_secret_is_nowhere_but_in_the_notebook(project):
     project.notebook("shop.ipynb", *CELLS)
+    own = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}  # with it ipykernel looks at no command
     process = subprocess.Popen(
         [sys.executable, "-c", "from nbops.cli.main import main; main()", "run", "shop.ipynb", "-p", "month=2"],
         cwd=project.root,
-        env={**os.environ, "SHOP_KEY": SECRET},
+        env={**own, "SHOP_KEY": SECRET},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -61,6 +63,7 @@ def test_a_secret_is_nowhere_but_in_the_notebook(project):
     (executed,) = (project.root / ".nbops" / "runs").rglob("*.ipynb")
     text = executed.read_text()
     assert "<b>[redacted]</b>" in text
+    assert "from a command: [redacted]" in text
     assert json.loads(text)["metadata"]["papermill"]["parameters"] == {"month": 2}
 
 

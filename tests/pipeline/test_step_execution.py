@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 from nbops.core.errors import ExecutionError, NotebookError, ParameterError, UsageError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.pipeline.execute import run_notebook
+from nbops.pipeline.progress import StepEvent
 from nbops.store import records, runs
 
 
@@ -305,6 +308,42 @@ def test_ctrl_c_stops_the_kernel_and_the_run(project):
     assert (run.status, run.error) == (RunStatus.STOPPED, "KeyboardInterrupt: stopped by the user")
     cells = executed(project, run)["cells"]
     assert [c["metadata"]["papermill"]["status"] for c in cells] == ["completed", "failed"]
+
+
+def test_cells_whose_records_were_lost_are_said(project, postgres_server, monkeypatch):
+    monkeypatch.setenv("NBOPS_STORE", postgres_server.database())
+    waits = "import os, time, pathlib\npathlib.Path('{}').touch()\nwhile not os.path.exists('{}'): time.sleep(0.02)"
+    notebook = project.notebook(
+        "away.ipynb", "x = 1", waits.format("asks", "away"), waits.format("done", "back"), "y = 1"
+    )
+    seen = project.root.joinpath
+
+    def away() -> None:
+        for asked, do, says in (("asks", postgres_server.stop, "away"), ("done", postgres_server.start, "back")):
+            while not seen(asked).exists():
+                time.sleep(0.02)
+            do()
+            seen(says).touch()
+
+    thread = threading.Thread(target=away)
+    thread.start()
+    ws = project.ws()
+    with contextlib.closing(ws.store):
+        run = run_notebook(ws, notebook)
+        thread.join()
+        assert run.status is RunStatus.COMPLETED
+        said = "step ran untracked in part: cell 2 has no record; the executed notebook says why"
+        assert run.detail["tracking"] == said, "and so it is not cached"
+
+
+def test_what_is_interrupted_before_its_kernel_starts_was_stopped_too(project):
+    def interrupt(_event: StepEvent) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_notebook(project.ws(), project.notebook("n.ipynb", "x = 1"), progress=interrupt)
+    (run,) = runs.listed(project.ws().store, kinds=[RunKind.STEP])
+    assert (run.status, run.error) == (RunStatus.STOPPED, "KeyboardInterrupt: stopped by the user")
 
 
 def test_the_executed_notebook_can_be_read_while_it_runs_and_ctrl_c_stops_a_forked_kernel(project):

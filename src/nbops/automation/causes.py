@@ -60,6 +60,17 @@ def baseline(ws: Workspace, schedule: Schedule) -> Mapping[str, Any]:
     return {"data": _version(ws, schedule.on_data) or _signature(_files(ws, schedule.on_data))}
 
 
+def unseen(ws: Workspace, schedule: Schedule) -> list[str]:
+    """What a schedule waits for that the records don't know: it may yet come, or its name may be wrong."""
+    if schedule.on_data is None or not schedule.on_data.startswith(URI):
+        return []
+    try:
+        Catalogue(ws).find(schedule.on_data)
+    except UnknownNameError as error:
+        return [f"{error}; the schedule waits for its first version"]
+    return []
+
+
 def _times(schedule: Schedule, now: datetime) -> tuple[Sequence[Cause], datetime]:
     first = schedule.next_at or now
     if schedule.missed == "all":

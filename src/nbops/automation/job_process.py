@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nbops.automation.jobs import Control, JobError, StoppedError
-from nbops.automation.remedies import REMEDIES
+from nbops.automation.remedies import REMEDIES, ran
 from nbops.core.automation import Decision, Job
 from nbops.core.errors import NbopsError, StoreAwayError, StoreLockedError
 from nbops.core.redaction import redact_text
@@ -73,7 +73,7 @@ def in_process(workspace: Workspace, decision: Decision, job: Job, control: Cont
             child.stdin.close()
         if late:
             raise JobError(
-                f"ExecutionError: not done after {timeout_s:g} s (its timeout)", _answer(answer).get("result", {})
+                f"ExecutionError: not done after {timeout_s:g} s (its timeout)", _answer(answer).get("ran", {})
             )
         said = _answer(answer)
         if control.stop.is_set() and "outcome" not in said.get("result", {}):
@@ -155,7 +155,10 @@ def main() -> None:
     try:
         workspace = open_workspace(Path.cwd())
         decision = automation.decision(workspace.store, request["decision"])
-        said = {"result": REMEDIES[decision.action](workspace, decision, None)}
+        try:
+            said = {"result": REMEDIES[decision.action](workspace, decision, None)}
+        except KeyboardInterrupt:
+            said = {"stopped": True, "ran": ran(workspace, decision)}
     except KeyboardInterrupt:
         said = {"stopped": True}
     except JobError as error:

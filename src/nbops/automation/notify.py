@@ -26,8 +26,9 @@ from urllib.parse import unquote, urlsplit
 from nbops.core.automation import Job, Schedule
 from nbops.core.clock import to_text
 from nbops.core.errors import UsageError
-from nbops.core.redaction import redact_text
+from nbops.core.redaction import redact_text, without
 from nbops.core.runs import RunStatus
+from nbops.notebook.param_call import SHORTEST
 from nbops.settings import FILE, NotifySettings
 from nbops.workspace import Workspace
 
@@ -60,13 +61,10 @@ def notify(ws: Workspace, schedule: Schedule, job: Job) -> list[dict[str, Any]]:
         outcome: dict[str, Any] = {"target": redact_text(target), "sent": True}
         try:
             scheme = target.partition(":")[0]
-            _WAYS[scheme](_VARIABLE.sub(_from_environment, target), news(ws, schedule, job), ws)
+            _WAYS[scheme](target, news(ws, schedule, job), ws)
         except Exception as error:  # noqa: BLE001 - urllib's, smtplib's, the command's: none may hurt the job
-            outcome = {
-                "target": redact_text(target),
-                "sent": False,
-                "error": redact_text(f"{type(error).__name__}: {error}"),
-            }
+            why = without(f"{type(error).__name__}: {error}", _values(target))
+            outcome = {"target": redact_text(target), "sent": False, "error": redact_text(why)}
         told.append(outcome)
     return told
 
@@ -107,7 +105,10 @@ def news(ws: Workspace, schedule: Schedule, job: Job) -> dict[str, Any]:
 
 def _webhook(target: str, told: Mapping[str, Any], _ws: Workspace) -> None:
     request = urllib.request.Request(
-        target, json.dumps(told).encode(), {"Content-Type": "application/json", "User-Agent": "nbops"}, method="POST"
+        _expanded(target),
+        json.dumps(told).encode(),
+        {"Content-Type": "application/json", "User-Agent": "nbops"},
+        method="POST",
     )
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # an answer of 400 or more raises
         answer.read(1000)
@@ -119,7 +120,8 @@ def _mail(target: str, told: Mapping[str, Any], ws: Workspace) -> None:
     if server.scheme not in ("smtp", "smtps") or not server.hostname:
         raise UsageError(f"[notify] smtp: {settings.smtp!r} is no smtp://HOST:PORT")
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = settings.sender, target.removeprefix("mailto:"), told["text"]
+    message["From"], message["To"] = settings.sender, _expanded(target.removeprefix("mailto:"))
+    message["Subject"] = told["text"]
     message.set_content("\n".join(f"{key}: {value}" for key, value in told.items() if value is not None))
     kind: Callable[..., smtplib.SMTP] = smtplib.SMTP_SSL if server.scheme == "smtps" else smtplib.SMTP
     with kind(server.hostname, server.port or 0, timeout=TIMEOUT_S) as smtp:
@@ -133,10 +135,20 @@ def _mail(target: str, told: Mapping[str, Any], ws: Workspace) -> None:
 
 
 def _command(target: str, told: Mapping[str, Any], ws: Workspace) -> None:
-    command = [*shlex.split(target.removeprefix("exec:")), told["text"]]
+    command = [*map(_expanded, shlex.split(target.removeprefix("exec:"))), told["text"]]
     subprocess.run(
         command, input=json.dumps(told), text=True, timeout=TIMEOUT_S, check=True, capture_output=True, cwd=ws.root
     )
+
+
+def _expanded(text: str) -> str:
+    return _VARIABLE.sub(_from_environment, text)
+
+
+def _values(target: str) -> list[str]:
+    """What stands in the environment so that it need stand nowhere else."""
+    values = [os.environ.get(name, "") for name in _VARIABLE.findall(target)]
+    return [value for value in values if len(value) >= SHORTEST]
 
 
 def _from_environment(found: re.Match[str]) -> str:

@@ -10,21 +10,21 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from nbops.automation.jobs import JobError
 from nbops.automation.schedules import notebooks_of
 from nbops.core.automation import Decision, Schedule
-from nbops.core.errors import NbopsError, NotebookError, RefusedError, SettingsError
+from nbops.core.errors import NbopsError, NotebookError, RefusedError, SettingsError, StoreError
 from nbops.core.models import Action
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline.attempt import Attempt, GoOn, executed
 from nbops.pipeline.graph import chosen
 from nbops.pipeline.run import run_pipeline
 from nbops.promotion.promote import promote
-from nbops.store import runs, schedules
+from nbops.store import automation, runs, schedules
 from nbops.workspace import Workspace
 
 _UNFINISHED = (RunStatus.FAILED, RunStatus.STOPPED, RunStatus.LOST)
@@ -93,11 +93,10 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
     assert decision.schedule is not None
     schedule = schedules.get(workspace.store, decision.schedule)
     versions = dict(schedule.pinned) or _on_disk(workspace, schedule)
-    tag = f"decision:{decision.id}"
-    tags = (f"schedule:{schedule.name}", tag)
-    before = _before(workspace, schedule, tag)
+    tags = (f"schedule:{schedule.name}", _tag(decision))
+    before = _before(workspace, schedule, decision)
     try:
-        with _pinned(workspace, schedule) as (pinned, names):
+        with _pinned(workspace, schedule, decision) as (pinned, names):
             if schedule.pipeline is not None:
                 done = run_pipeline(
                     pinned,
@@ -122,8 +121,7 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
                     progress,
                 )
     except NbopsError as error:
-        found = _tagged(workspace, tag)
-        result = {"notebooks": versions, **({"run": found.id} if found else {})}
+        result = {"notebooks": versions, **ran(workspace, decision)}
         raise JobError(f"{type(error).__name__}: {error}", result) from error
     return {"run": done.id, "outcome": "completed", "notebooks": versions}
 
@@ -140,14 +138,18 @@ def _on_disk(workspace: Workspace, schedule: Schedule) -> dict[str, str]:
 
 
 @contextmanager
-def _pinned(workspace: Workspace, schedule: Schedule) -> Iterator[tuple[Workspace, Mapping[str, str]]]:
+def _pinned(
+    workspace: Workspace, schedule: Schedule, decision: Decision
+) -> Iterator[tuple[Workspace, Mapping[str, str]]]:
     """A workspace whose pipeline runs the snapshots, and where these lie ({notebook: snapshot}): beside the notebooks
-    they are of, so that relative paths and local modules are found, and gone afterwards."""
+    they are of, so that relative paths and local modules are found, and gone when no job runs them any more."""
     names: dict[str, str] = {}
     try:
         for file, digest in schedule.pinned.items():
             place = (workspace.root / file).with_name(f".pinned-{digest[-12:]}-{Path(file).name}")
-            shutil.copyfile(workspace.artifacts.verified(digest), place)
+            beside = place.with_name(f"{place.name}.{decision.id}")
+            shutil.copyfile(workspace.artifacts.verified(digest), beside)
+            beside.replace(place)
             names[file] = str(place)
         if names and schedule.pipeline is not None:
             name, pipeline = chosen(workspace.settings, schedule.pipeline)
@@ -160,13 +162,29 @@ def _pinned(workspace: Workspace, schedule: Schedule) -> Iterator[tuple[Workspac
             workspace = dataclasses.replace(workspace, settings=settings)
         yield workspace, names
     finally:
-        for snapshot in names.values():
-            Path(snapshot).unlink(missing_ok=True)
+        with suppress(StoreError):
+            used = _pinned_by_others(workspace, decision)
+            for file, snapshot in names.items():
+                if schedule.pinned[file] not in used:
+                    Path(snapshot).unlink(missing_ok=True)
 
 
-def _before(workspace: Workspace, schedule: Schedule, tag: str) -> str | None:
+def _pinned_by_others(workspace: Workspace, decision: Decision) -> set[str]:
+    """The snapshots that other jobs run now."""
+    names = {job.schedule for job in automation.held(workspace.store) if job.decision != decision.id}
+    there = [schedules.find(workspace.store, name) for name in names if name]
+    return {digest for schedule in there if schedule is not None for digest in schedule.pinned.values()}
+
+
+def ran(workspace: Workspace, decision: Decision) -> dict[str, str]:
+    """The newest run that was made for a decision of a schedule's: ``run``, or nothing."""
+    found = _newest(workspace, decision)
+    return {"run": found.id} if found else {}
+
+
+def _before(workspace: Workspace, schedule: Schedule, decision: Decision) -> str | None:
     """The run of the job's attempt before this one, if it can be gone on with."""
-    last = _tagged(workspace, tag)
+    last = _newest(workspace, decision)
     if last is None or last.status not in _UNFINISHED:
         return None
     kind, name = (
@@ -180,7 +198,10 @@ def _before(workspace: Workspace, schedule: Schedule, tag: str) -> str | None:
     return last.id if ended else None
 
 
-def _tagged(workspace: Workspace, tag: str) -> Run | None:
-    """The newest run with that tag."""
+def _newest(workspace: Workspace, decision: Decision) -> Run | None:
     newest = runs.listed(workspace.store, kinds=[RunKind.PIPELINE, RunKind.STEP], limit=200)
-    return next((found for found in newest if tag in found.tags), None)
+    return next((found for found in newest if _tag(decision) in found.tags), None)
+
+
+def _tag(decision: Decision) -> str:
+    return f"decision:{decision.id}"

@@ -124,7 +124,7 @@ def make(ws: Workspace, name: str, wish: ScheduleSettings, *, origin: str = "com
     )
     try:
         if schedule.notebook is not None:
-            checked_params(ws.root / schedule.notebook, schedule.params)
+            checked_params(ws.root / schedule.notebook, schedule.params, secrets=False)  # the worker has them
         else:
             target, pipeline = chosen(ws.settings, schedule.pipeline)
             checked_given(notebooks(pipeline, ws.root), target, pipeline, schedule.params)

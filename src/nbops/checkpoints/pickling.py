@@ -1,4 +1,4 @@
-"""A notebook's namespace as one pickle, so that what two names share they share again.
+"""A notebook's namespace as pickles with one memory, so that what two names share they share again.
 
 * Large buffers (arrays, columns) are out of band, to be kept by content: what hasn't changed isn't written again.
 * Functions of the notebook come back with the living namespace as their globals, not with a copy of it.
@@ -14,12 +14,17 @@ import io
 import pickle
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import cloudpickle
 
 from nbops.core.redaction import holds_hidden
+
+SHARES, _SOME = "it shares its memory with ", "a pandas object"
+"""Why an array isn't kept; what follows are the names of the pandas objects, where they have names."""
+
+HOOKED = "its class is made by code of the notebook (a metaclass, __init_subclass__) that would be called once more"
 
 APART_FROM = 1 << 14  # bytes: smaller buffers stay in the stream
 
@@ -58,6 +63,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if kind is types.FunctionType:
             if obj.__globals__ is self.namespace:
                 return _function_here, (obj.__code__, obj.__closure__), _state_of(obj), None, None, _set_function
+        elif isinstance(obj, type) and _hooked(obj):
+            raise Refused(HOOKED)
         elif kind is types.CellType:
             return _cell, (), _contents(obj), None, None, _set_cell
         elif kind is functools._lru_cache_wrapper:
@@ -114,7 +121,7 @@ def dump(
     kept, refused = dict(values), dict[str, str]()
     while True:
         try:
-            stream, buffers, shared = _dumped(kept, namespace, most)
+            stream, buffers, pickler = _dumped(kept, namespace, most)
         except TooLargeError:
             raise
         except Exception as whole:
@@ -122,12 +129,14 @@ def dump(
             if not found:
                 raise Refused(f"{type(whole).__name__}: {whole}") from whole
         else:
+            shared = {key: root for key, root in pickler.roots.items() if key in pickler.pandas_roots}
+            sharing = {name: id(_root(value)) for name, value in kept.items() if shared and id(_root(value)) in shared}
+            owners = _owners(kept, namespace, most) if sharing else {}
             found = {
-                name: "it shares its memory with a pandas object"
-                for name, value in kept.items()
-                if shared and id(_root(value)) in shared
+                name: SHARES + (", ".join(owner for owner, roots in owners.items() if root in roots) or _SOME)
+                for name, root in sharing.items()
             }
-            if (shared and not found) or holds_hidden(stream):
+            if (shared and not found) or _secret_in(stream, buffers):
                 found = found | _faults(kept, namespace, most, shared=shared)
             if not found:
                 return stream, buffers, refused
@@ -136,18 +145,22 @@ def dump(
 
 
 def load(stream: bytes | bytearray, buffers: list[Any], namespace: dict[str, Any]) -> dict[str, Any]:
-    """The values again; functions get `namespace` as their globals."""
+    """The values again, bound in `namespace` one after the other: functions get it as their globals, and those that
+    make a value again (``__setstate__`` and the like) may need what was bound before it."""
+    unpickler = pickle.Unpickler(io.BytesIO(stream), buffers=buffers)
+    found = {}
     _Here.namespace = namespace
     try:
-        found: dict[str, Any] = pickle.loads(stream, buffers=buffers)
+        for name in unpickler.load():
+            found[name] = namespace[name] = unpickler.load()
     finally:
         _Here.namespace = None
     return found
 
 
 def _dumped(
-    what: Any, namespace: Mapping[str, Any], most: int
-) -> tuple[bytes, list[pickle.PickleBuffer], dict[int, Any]]:
+    values: Mapping[str, Any], namespace: Mapping[str, Any], most: int
+) -> tuple[bytes, list[pickle.PickleBuffer], _Pickler]:
     file, buffers = _Stream(most), list[pickle.PickleBuffer]()
 
     def buffer(found: pickle.PickleBuffer) -> bool:
@@ -157,9 +170,23 @@ def _dumped(
         return False
 
     pickler = _Pickler(file, namespace, buffer)
-    pickler.dump(what)
-    shared = {key: root for key, root in pickler.roots.items() if key in pickler.pandas_roots}
-    return file.getvalue(), buffers, shared
+    pickler.dump(list(values))
+    for value in values.values():
+        pickler.dump(value)
+    return file.getvalue(), buffers, pickler
+
+
+def _owners(values: Mapping[str, Any], namespace: Mapping[str, Any], most: int) -> dict[str, Set[int]]:
+    """Of each name of a pandas object, the ids of the arrays in whose memory it lies."""
+    return {
+        name: _dumped({name: value}, namespace, most)[2].pandas_roots.keys()
+        for name, value in values.items()
+        if type(value).__module__.partition(".")[0] == "pandas"
+    }
+
+
+def _secret_in(stream: bytes, buffers: list[pickle.PickleBuffer]) -> bool:
+    return holds_hidden(stream) or any(holds_hidden(buffer.raw()) for buffer in buffers)
 
 
 def _faults(
@@ -168,10 +195,8 @@ def _faults(
     """The names that can't be kept by themselves, and why."""
     found = {}
     for name, value in values.items():
-        file = _Stream(most)
-        pickler = _Pickler(file, namespace, lambda _: False)
         try:
-            pickler.dump(value)
+            stream, buffers, pickler = _dumped({name: value}, namespace, most)
         except TooLargeError:
             raise
         except Refused as reason:
@@ -179,11 +204,18 @@ def _faults(
         except Exception as error:  # noqa: BLE001
             found[name] = f"{type(value).__module__}.{type(value).__qualname__} can't be kept: {str(error)[:100]}"
         else:
-            if holds_hidden(file.getvalue()):
+            if _secret_in(stream, buffers):
                 found[name] = "it holds a secret"
             elif shared and pickler.roots.keys() & shared.keys() and not pickler.pandas_roots.keys() & shared.keys():
-                found[name] = "it shares its memory with a pandas object"
+                found[name] = SHARES + _SOME
     return found
+
+
+def _hooked(made: type) -> bool:
+    """Does it call code of the notebook to make a class of the notebook?"""
+    above = [base for base in made.__mro__[1:] if base.__module__ == "__main__"]
+    hooks = type(made).__module__ == "__main__" or any("__init_subclass__" in vars(base) for base in above)
+    return made.__module__ == "__main__" and hooks
 
 
 def _root(value: Any) -> Any:

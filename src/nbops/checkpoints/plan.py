@@ -1,17 +1,20 @@
 """Where a notebook that failed may go on: the newest kept state that leads to what an uninterrupted run leads to.
 
-A state is no such place if a cell before it has changed since, or if what it couldn't keep (a connection, a generator)
-can't be made again by running its cell once more: because that cell changes something else in place, because what it
-reads is no longer what it was, or because what it made was used up by later cells.
+A state is no such place if a cell before it has changed since, or if what it couldn't keep (a connection, a generator,
+what was patched into a module) can't be made again by running its cell once more: because that cell changes something
+else in place, because what it reads is no longer what it was, or because what it made was used up by later cells.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from nbops.checkpoints.chance import draws
 from nbops.checkpoints.folder import Boundary, digests
+from nbops.checkpoints.patches import imported, patches
+from nbops.checkpoints.pickling import HOOKED, SHARES
 from nbops.notebook.names import Names, names
 from nbops.notebook.outside import reads_outside
 
@@ -112,8 +115,10 @@ def _again(sources: Sequence[str], boundary: Boundary) -> tuple[dict[int, tuple[
     """The cells that have to run once more, or why that wouldn't do."""
     cells = [names(source) for source in sources]
     before = range(boundary.cell)
-    makers: dict[int, tuple[str, ...]] = {}
+    modules = imported(sources[: boundary.cell])
+    makers = {place: found for place in before if (found := patches(sources[place], modules))}
     todo = [name for name in boundary.unsaved if _needed(name, sources, cells, boundary)]
+    todo += [read for place in makers for read in cells[place].reads if read in boundary.unsaved]
     done: set[str] = set()
     while todo:
         name = todo.pop()
@@ -121,12 +126,20 @@ def _again(sources: Sequence[str], boundary: Boundary) -> tuple[dict[int, tuple[
             continue
         done.add(name)
         maker = next((place for place in reversed(before) if name in cells[place].writes), None)
+        if boundary.unsaved[name] == HOOKED:
+            return {}, f"{name!r} couldn't be kept: {HOOKED}"
         if maker is None:
             return {}, f"{name!r} couldn't be kept ({boundary.unsaved[name]}), and no cell is seen to make it"
         makers[maker] = (*makers.get(maker, ()), name)
         todo += [read for read in cells[maker].reads if read in boundary.unsaved]
+    for maker, made in makers.items():  # a frame and an array that share memory are made again together
+        owners = set().union(*(_owners(boundary.unsaved.get(name, "")) for name in made))
+        makers[maker] = (*made, *sorted(owners & cells[maker].writes))
     for maker in makers:
-        why = _not_again(maker, sources, cells, boundary)
+        wanted = cells[maker].mutates & modules.keys() | set(makers[maker])
+        drawn = draws(sources, maker, wanted)
+        random = drawn and f"it draws random numbers ({drawn}), which would be others now"
+        why = random or _not_again(maker, sources, cells, boundary, modules.keys())
         if why:
             return {}, f"cell {maker + 1} would have to make {', '.join(map(repr, makers[maker]))} again, but {why}"
     return dict(sorted(makers.items())), ""
@@ -142,19 +155,29 @@ def _needed(name: str, sources: Sequence[str], cells: Sequence[Names], boundary:
     )
 
 
-def _not_again(maker: int, sources: Sequence[str], cells: Sequence[Names], boundary: Boundary) -> str:
+def _owners(reason: str) -> set[str]:
+    return set(reason.removeprefix(SHARES).split(", ")) if reason.startswith(SHARES) else set()
+
+
+def _not_again(
+    maker: int, sources: Sequence[str], cells: Sequence[Names], boundary: Boundary, modules: Set[str]
+) -> str:
     cell, between = cells[maker], range(maker + 1, boundary.cell)
     if cell.unparsable or cell.star_imports:
         return "it isn't understood"
-    if changed := (cell.mutates - boundary.unsaved.keys()):
+    alone = not cell.reads - modules  # then what it binds itself is nobody else's
+    if changed := cell.mutates - boundary.unsaved.keys() - modules - (cell.writes if alone else frozenset()):
         return f"it changes {min(changed)!r} in place"
     for place in between:
         touched = cells[place].writes | cells[place].mutates | cells[place].deletes
-        if read := (cell.reads & touched):
+        if read := (cell.reads & touched) - modules:
             return f"it reads {min(read)!r}, which cell {place + 1} changes"
     for name, reason in boundary.unsaved.items():
         if name not in cell.writes:
             continue
+        for place in between:
+            if owner := _owners(reason) & cell.writes & (cells[place].writes | cells[place].mutates):
+                return f"cell {place + 1} has changed {min(owner)!r} since, whose memory it shares"
         lasting = reason.startswith(_CONNECTS) and ":memory:" not in sources[maker]
         used = next((p for p in between if re.search(rf"\b{re.escape(name)}\b", sources[p])), None)
         if used is not None and not lasting:

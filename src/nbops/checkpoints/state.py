@@ -108,9 +108,9 @@ def restore(shell: Any, *, folder: str, cell: int) -> dict[str, Any]:
     return {"restored": True, "why": "", "names": len(_Kernel.values)}
 
 
-def settle(shell: Any) -> None:
-    """Bind what was kept once more, and set what was set: after cells that had to run again."""
-    shell.user_ns.update(_Kernel.values)
+def settle(shell: Any, *, but: Iterable[str] = ()) -> None:
+    """Bind what was kept once more, and set what was set: after cells that had to run again, for the names in `but`."""
+    shell.user_ns.update({name: value for name, value in _Kernel.values.items() if name not in but})
     _put_back(_Kernel.extras)
 
 

@@ -40,12 +40,13 @@ def schedule() -> None:
 def add(name: str, params: tuple[str, ...], replace: bool, as_json: bool, **wish: Any) -> None:
     """Make a schedule. A worker (or 'nbops tick') runs it."""
     from nbops.automation import schedules
+    from nbops.automation.causes import unseen
     from nbops.automation.notify import doubts
     from nbops.settings import ScheduleSettings
 
     ws = workspace()
     made = schedules.add(ws, name, ScheduleSettings(params=parse_params(params), **wish), replace=replace)
-    for doubt in doubts(ws, made):
+    for doubt in (*doubts(ws, made), *unseen(ws, made)):
         click.echo(doubt, err=True)
     show(made, lambda: f"{name}: {made.target}, {made.kind} {made.expression}; next {_moment(made.next_at)}", as_json)
 

@@ -79,7 +79,8 @@ def sweep(
         drawing = parallel_coordinates(rows, done.varied, done.metric, maximize=done.maximize)
         svg.write_text(drawing, encoding="utf-8")
     if done.run.status == RunStatus.FAILED:
-        click.echo(f"nbops: {done.run.error}; the same command again runs those", err=True)
+        again = "runs those" if optuna is None else "tries other points"
+        click.echo(f"nbops: {done.run.error}; the same command again {again}", err=True)
         sys.exit(1)
 
 

@@ -14,7 +14,7 @@ import math
 import re
 import urllib.parse
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -200,8 +200,30 @@ _HIDDEN: list[str] = []  # of this process, longest first: what one part of it k
 
 def hide(secret: str) -> None:
     """From now on replace this value, as it is or as Python, JSON, HTML or a URL writes it."""
-    forms = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], html.escape(secret), urllib.parse.quote(secret, "")}
-    _HIDDEN[:] = sorted({*_HIDDEN, *forms} - {""}, key=lambda form: (-len(form), form))
+    _HIDDEN[:] = _longest_first({*_HIDDEN, *_forms(secret)})
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """The text free of these values, written in whatever way :func:`hide` knows."""
+    for form in _longest_first(form for secret in secrets for form in _forms(secret)):
+        text = text.replace(form, REDACTED)
+    return text
+
+
+def _forms(secret: str) -> set[str]:
+    """How a value may stand in a text: in HTML as pandas, ``html.escape`` or Jinja write it, in a URL."""
+    escaped = html.escape(secret, quote=False)
+    return {
+        secret,
+        repr(secret)[1:-1],
+        *(json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False)),
+        *(escaped, html.escape(secret), escaped.replace('"', "&#34;").replace("'", "&#39;")),
+        *(urllib.parse.quote(secret), urllib.parse.quote(secret, ""), urllib.parse.quote_plus(secret)),
+    }
+
+
+def _longest_first(forms: Iterable[str]) -> list[str]:
+    return sorted(set(forms) - {""}, key=lambda form: (-len(form), form))
 
 
 def without_hidden(value: Any) -> Any:
@@ -217,9 +239,15 @@ def without_hidden(value: Any) -> Any:
     return [without_hidden(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def holds_hidden(data: bytes) -> bool:
-    """Is something that :func:`hide` was told of in these bytes?"""
-    return any(form.encode("utf-8", "surrogatepass") in data for form in _HIDDEN)
+def holds_hidden(data: bytes | memoryview) -> bool:
+    """Is something that :func:`hide` was told of in these bytes, as text or as NumPy has it?"""
+    if not _HIDDEN:
+        return False
+    forms = [form.encode(code, "surrogatepass") for form in _HIDDEN for code in ("utf-8", "utf-32-le")]
+    step, view = 1 << 24, memoryview(data).cast("B")
+    ends = len(max(forms, key=len))
+    parts = (bytes(view[start : start + step + ends]) for start in range(0, len(view), step))
+    return any(form in part for part in parts for form in forms)
 
 
 def redact_text(text: str) -> str:

@@ -18,7 +18,8 @@ def crontab(ws: Workspace, environ: Mapping[str, str] = os.environ) -> str:
     """A line for ``crontab -e``. flock holds the next tick back while one still works."""
     told = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables(environ))
     lock, nbops = shlex.quote(str(ws.home / "tick.lock")), shlex.quote(program())
-    command = f"cd {shlex.quote(str(ws.root))} && {told}{' ' * bool(told)}flock -n {lock} {nbops} tick"
+    there = f"cd {shlex.quote(str(ws.root))} && mkdir -p {shlex.quote(str(ws.home))}"
+    command = f"{there} && {told}{' ' * bool(told)}flock -n {lock} {nbops} tick"
     return (
         f"# nbops: schedules and deployments of {ws.root}\n"
         f"* * * * * {command.replace('%', chr(92) + '%')}\n"  # to cron, % is the end of the line
@@ -28,28 +29,29 @@ def crontab(ws: Workspace, environ: Mapping[str, str] = os.environ) -> str:
 def units(ws: Workspace, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """{file name: content} of systemd's user units: a worker that stays up, or a timer in its place."""
     told = "".join(f"Environment={_quoted(f'{name}={value}')}\n" for name, value in variables(environ))
-    about = f"WorkingDirectory={_path(ws.root)}\n{told}"
+    root = _path(ws.root)
+    about = f"WorkingDirectory={root}\n{told}"
     nbops = _quoted(program())
     return {
         "nbops-worker.service": (
-            f"[Unit]\nDescription=nbops worker of {ws.root}\nAfter=network-online.target\n\n"
+            f"[Unit]\nDescription=nbops worker of {root}\nAfter=network-online.target\n\n"
             f"[Service]\n{about}ExecStart={nbops} worker\n"
             "Restart=always\nRestartSec=10\nTimeoutStopSec=90\n\n[Install]\nWantedBy=default.target\n"
         ),
         "nbops-tick.service": (
-            f"[Unit]\nDescription=nbops tick of {ws.root}\n\n[Service]\nType=oneshot\n{about}ExecStart={nbops} tick\n"
+            f"[Unit]\nDescription=nbops tick of {root}\n\n[Service]\nType=oneshot\n{about}ExecStart={nbops} tick\n"
         ),
         "nbops-tick.timer": (
-            f"[Unit]\nDescription=nbops tick of {ws.root}, each minute\n\n"
+            f"[Unit]\nDescription=nbops tick of {root}, each minute\n\n"
             "[Timer]\nOnCalendar=minutely\nAccuracySec=1s\n\n[Install]\nWantedBy=timers.target\n"
         ),
     }
 
 
 def _quoted(word: str) -> str:
-    """As systemd.syntax(7) and systemd.service(5) have it: % is a specifier, $ a variable."""
-    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{plain}"' if plain != word or " " in word else word
+    """As systemd.syntax(7) has it: % is a specifier. ($ is none in an environment, nor in a program's path.)"""
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{plain}"' if plain != word or " " in word or "'" in word else word
 
 
 def _path(path: Path) -> str:

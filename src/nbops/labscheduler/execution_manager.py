@@ -9,12 +9,12 @@ before anything runs, the executed notebook kept also when it fails.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import nbformat
 from jupyter_scheduler.executors import DefaultExecutionManager
 
+from nbops.core.ids import new_id
 from nbops.pipeline.execute import run_notebook
 from nbops.workspace import open_workspace
 
@@ -27,19 +27,20 @@ class NbopsExecutionManager(DefaultExecutionManager):  # type: ignore[misc]  # i
         staged = Path(self.staging_paths["input"])
         workspace = open_workspace(Path(self.root_dir))
         about = {"job": job.job_id, "name": job.name, "definition": job.job_definition_id}
-        with tempfile.TemporaryDirectory(prefix="nbops-") as folder:
-            executed = Path(folder) / staged.name
-            try:
-                run_notebook(
-                    workspace,
-                    staged,
-                    executed,
-                    params=job.parameters or {},
-                    name=Path(job.input_filename or staged.name).stem,
-                    tags=("jupyter-scheduler", f"job:{job.job_id}"),
-                    detail={"jupyter_scheduler": about},
-                )
-            finally:
-                self.add_side_effects_files(str(staged.parent))
-                if executed.exists():
-                    self.create_output_files(job, nbformat.read(executed, as_version=4))
+        run_id = new_id()
+        executed = workspace.home / "runs" / run_id / staged.name
+        try:
+            run_notebook(
+                workspace,
+                staged,
+                executed,
+                params=job.parameters or {},
+                name=Path(job.input_filename or staged.name).stem,
+                tags=("jupyter-scheduler", f"job:{job.job_id}"),
+                detail={"jupyter_scheduler": about},
+                as_run=run_id,
+            )
+        finally:
+            self.add_side_effects_files(str(staged.parent))
+            if executed.exists():
+                self.create_output_files(job, nbformat.read(executed, as_version=4))

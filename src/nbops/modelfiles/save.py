@@ -17,6 +17,7 @@ from typing import IO, Any, Protocol
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from nbops.core.errors import UsageError
+from nbops.core.redaction import holds_hidden
 from nbops.modelfiles import trusted
 
 FORMATS = ("skops", "pickle")
@@ -102,6 +103,8 @@ def save(estimator: Any, artifacts: Keeper, *, format: str = "skops") -> SavedMo
     except Exception as error:  # noqa: BLE001 - whatever an estimator's own state code raises is its reason
         said = f"{type(error).__name__}: {error}".splitlines()[0]
         return SavedModel(digest=None, size=0, format=format, type=name, reason=f"{format} can't write it: {said}")
+    if any(holds_hidden(content) for content in members.values()):
+        return SavedModel(digest=None, size=0, format=format, type=name, reason="it holds a secret")
     with artifacts.writing() as pending:
         if format == "pickle":
             pending.file.write(members[""])

@@ -16,7 +16,7 @@ from nbops.notebook.bindings import arguments, own_names, type_parameters
 from nbops.notebook.syntax import parsed
 
 # Methods that, called for their effect alone (`x.append(1)` as a statement), change their object.
-_CHANGING = frozenset(
+CHANGING = frozenset(
     {"append", "extend", "insert", "remove", "pop", "popitem", "clear", "sort", "reverse", "update"}
     | {"setdefault", "add", "discard", "fit", "partial_fit", "set_params", "fill", "resize", "put"}
 )
@@ -179,7 +179,7 @@ class Walk(ast.NodeVisitor):
     # statements that bind ---------------------------------------------------------------------------------
     def visit_Expr(self, node: ast.Expr) -> None:
         call = node.value.value if isinstance(node.value, ast.Await) else node.value
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _CHANGING:
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in CHANGING:
             self.mutate(call.func.value)
         self.visit(node.value)
 

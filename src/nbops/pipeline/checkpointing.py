@@ -145,9 +145,9 @@ def restore(ask: Ask, resume: Resume) -> None:
         raise NoStateError(f"{said}; run the notebook from its start", said)
 
 
-def settle(ask: Ask) -> None:
-    """After cells that ran again: what was kept is as it was kept."""
-    ask(_call("settle"))
+def settle(ask: Ask, resume: Resume) -> None:
+    """After cells that ran again: what was kept is as it was kept, but for what they had to make."""
+    ask(_call("settle", but=[name for made in resume.again.values() for name in made]))
 
 
 def count_on(ask: Ask, count: int) -> None:

@@ -23,9 +23,14 @@ LOOK_S = 1.0
 log = logging.getLogger("nbops")
 
 
+def is_for_cluster(pipeline: Pipeline, scheduler: str | None) -> bool:
+    """Are the steps of a pipeline to be executed on a cluster, and not on this machine?"""
+    return pipeline.engine == "dask" or scheduler is not None
+
+
 def cluster_for(pipeline: Pipeline, scheduler: str | None) -> AbstractContextManager[Cluster | None]:
     """Where the steps of a pipeline are executed: the cluster it is to run on, None for this machine."""
-    if pipeline.engine == "dask" or scheduler is not None:
+    if is_for_cluster(pipeline, scheduler):
         return connected(scheduler or pipeline.scheduler)
     return contextlib.nullcontext()
 

@@ -157,7 +157,9 @@ class Elsewhere:
             self._send(sent)
             return None
         if answer["run"] is None:
-            return Ended(name=name, error=answer["error"])
+            if runs.exists(self.ws.store, run_id):
+                return Ended(name=name, error=answer["error"])
+            return self._failed(name, f"on the Dask worker {answer['worker']}, {answer['error']}")
         if not runs.exists(self.ws.store, run_id):
             raise ExecutionError(f"the store of the Dask worker {answer['worker']} isn't {self.ws.store.name}")
         return Ended(name=name, run=runs.as_stored(self.ws.store, run_id))

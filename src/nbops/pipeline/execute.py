@@ -118,11 +118,11 @@ def run_notebook(
         keep_records(ws, resume, run)
         handed_over(resume, checkpoint_folder(ws, run.id))
     began = time.monotonic()  # the workspace's clock may stand still
-    step.tell("started", why=str(run.detail["why"]) if "resumed" in run.detail else "")
     try:
+        step.tell("started", why=str(run.detail["why"]) if "resumed" in run.detail else "")
         _through_papermill(step, given, kernel)
-    except BaseException:
-        _closed(ws, run)
+    except BaseException as error:
+        _closed(ws, run, error)
         raise
     ended = runs.as_stored(ws.store, run.id)
     if "resumed" in ended.detail:
@@ -194,8 +194,8 @@ def resume_notebook(
     )
 
 
-def checked_params(notebook: Path, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters in the types the notebook declares. Its secrets are looked for, too.
+def checked_params(notebook: Path, params: Mapping[str, Any], *, secrets: bool = True) -> dict[str, Any]:
+    """Parameters in the types the notebook declares. Its `secrets` are looked for, too, where it is to be executed.
 
     Raises
     ------
@@ -206,7 +206,8 @@ def checked_params(notebook: Path, params: Mapping[str, Any]) -> dict[str, Any]:
         return dict(params)  # papermill translates them; the schema is read from Python only
     known = parameters.schema(read)
     given = parameters.coerce(known, params, where)
-    parameters.find_secrets(known, where)
+    if secrets:
+        parameters.find_secrets(known, where)
     return given
 
 
@@ -295,9 +296,13 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         raise ExecutionError(f"{where} failed: {sentence}{LIES_IN}{step.output}") from error
 
 
-def _closed(ws: Workspace, run: Run) -> None:
-    """Close the run if the engine never got it (papermill failed before)."""
-    if not runs.as_stored(ws.store, run.id).status.ended:
+def _closed(ws: Workspace, run: Run, error: BaseException) -> None:
+    """Close the run if the engine never got it (papermill failed before, or was interrupted)."""
+    if runs.as_stored(ws.store, run.id).status.ended:
+        return
+    if isinstance(error, KeyboardInterrupt):
+        close_step(ws, run.id, RunStatus.STOPPED, error="KeyboardInterrupt: stopped by the user")
+    else:
         close_step(ws, run.id, RunStatus.FAILED, error="the notebook could not be started")
 
 

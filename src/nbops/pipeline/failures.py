@@ -15,6 +15,7 @@ from typing import Any
 from nbops.core.redaction import redact_text
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_USAGE_ERROR = re.compile(r"^UsageError: (.+)$", re.MULTILINE)
 _LIBRARY = ("site-packages", "/lib/python", ".pxi", "<frozen")
 USER_FRAMES = 2
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
@@ -78,10 +79,20 @@ def first_failure(nb: Mapping[str, Any]) -> CellFailure | None:
                 traceback=tuple(redact_text(_ANSI.sub("", text)) for text in output["traceback"]),
             )
         if not exited and cell["metadata"].get("papermill", {}).get("exception") is True:
-            return CellFailure(
-                cell=index + 1, execution_count=cell.get("execution_count"), name="CellExecutionError", message=""
-            )
+            name, message = _usage_error(cell)
+            return CellFailure(cell=index + 1, execution_count=cell.get("execution_count"), name=name, message=message)
     return None
+
+
+def _usage_error(cell: Mapping[str, Any]) -> tuple[str, str]:
+    """What IPython says of a magic that isn't there, or is called wrongly: on standard error, with no error output."""
+    said = "".join(
+        text if isinstance(text := o["text"], str) else "".join(text)
+        for o in cell.get("outputs", ())
+        if o["output_type"] == "stream" and o["name"] == "stderr"
+    )
+    found = _USAGE_ERROR.findall(_ANSI.sub("", said))
+    return ("UsageError", redact_text(found[-1])) if found else ("CellExecutionError", "")
 
 
 def _own(frame: str) -> bool:

@@ -11,12 +11,14 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO, Any
 
 from nbops.core.canonical import canonical, parse
 from nbops.core.errors import NbopsError, NotCanonicalError, UnknownNameError, UsageError
 from nbops.core.ids import new_id
+from nbops.core.redaction import holds_hidden
 from nbops.core.runs import Artifact, Run, RunKind, RunStatus
 from nbops.modelfiles import load as load_model
 from nbops.modelfiles import save as save_model
@@ -154,6 +156,12 @@ def _kept(ws: Workspace, name: str, value: Any) -> Artifact:
     try:
         with ws.artifacts.writing() as pending:
             form.write(value, pending.file)
+            pending.file.flush()
+            if _holds_secret(pending.path):
+                raise UsageError(
+                    f"nbops.output({name!r}): it holds a secret, which is kept nowhere; a step that needs it has a"
+                    " parameter nbops.param(secret=True, …) of its own"
+                )
     except NotCanonicalError as error:
         raise UsageError(f"nbops.output({name!r}): {error}") from None
     except NbopsError:
@@ -162,6 +170,11 @@ def _kept(ws: Workspace, name: str, value: Any) -> Artifact:
         raise UsageError(f"nbops.output({name!r}): {form.name} can't hold this value: {error}") from error
     about = {"format": form.name, "type": f"{type(value).__module__}.{type(value).__qualname__}"}
     return Artifact(name=name, kind=KIND, digest=pending.digest, size=pending.size, media=form.media, about=about)
+
+
+def _holds_secret(path: Path) -> bool:
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content, memoryview(content) as view:
+        return holds_hidden(view)
 
 
 def _value(ws: Workspace, artifact: Artifact) -> Any:

@@ -24,6 +24,8 @@ from nbops.settings import FILE, Pipeline, Step
 from nbops.store import records, runs
 from nbops.workspace import Workspace, relative
 
+_DATABASE = "a database"  # the reason for which a file of a record has no digest
+
 MANY = 4
 """From so many recorded files of one folder and ending on, the input is a glob."""
 
@@ -74,7 +76,13 @@ def infer(ws: Workspace, folder: Path, name: str | None = None) -> Inferred:
         notes += [f"{spec.notebook} reads {i}, and there is no such file" for i in spec.inputs if i not in useful[step]]
     steps = {step: replace(spec, inputs=useful[step]) for step, spec in steps.items()}
     made = {out: step for step, spec in steps.items() for out in spec.outputs}
-    steps = {  # two that write one file can't both be said to make it
+    notes += [
+        f"{spec.notebook} writes {out}, as {steps[made[out]].notebook} does: one step can be said to make it"
+        for step, spec in steps.items()
+        for out in spec.outputs
+        if made[out] != step
+    ]
+    steps = {
         step: replace(spec, outputs=tuple(o for o in spec.outputs if made[o] == step)) for step, spec in steps.items()
     }
     shared = _shared(schemas, notes)
@@ -113,7 +121,11 @@ def write(ws: Workspace, proposed: Inferred) -> Path:
 
 def _step(ws: Workspace, path: Path, read: files.Notebook, notes: list[str]) -> Step:
     said = touches(read)
-    reads, writes, gives = _seen(ws, path)
+    reads, writes, gives, databases = _seen(ws, path)
+    notes += [
+        f"{relative(ws, path)} uses the database {d}: an input of it, if it only reads; say with needs who writes first"
+        for d in databases
+    ]
     folder = path.absolute().parent
     reads |= {p: None for each in said.reads if (p := _from_root(ws, folder, each))}
     for each in said.writes:
@@ -132,17 +144,20 @@ def _step(ws: Workspace, path: Path, read: files.Notebook, notes: list[str]) -> 
     )
 
 
-def _seen(ws: Workspace, path: Path) -> tuple[dict[str, None], dict[str, None], dict[str, None]]:
-    """What the notebook's newest run with records read, wrote and handed on, below the root."""
+def _seen(ws: Workspace, path: Path) -> tuple[dict[str, None], dict[str, None], dict[str, None], dict[str, None]]:
+    """What the notebook's newest run with records read, wrote and handed on, below the root; and the databases it
+    used, of which nobody knows whether they were read or written."""
     for run in runs.listed(ws.store, notebook=relative(ws, path), limit=10):
         uses = [use for record in records.of_run(ws.store, run.id) for use in record.files]
         gives = dict.fromkeys(handed_on(ws.store, run))
         if uses or gives:
             inside = [u for u in uses if not PurePosixPath(u.path).is_absolute() and "://" not in u.path]
             writes = dict.fromkeys(u.path for u in inside if u.mode == "write" and (ws.root / u.path).is_file())
-            reads = dict.fromkeys(u.path for u in inside if u.mode == "read" and u.path not in writes)
-            return reads, writes, gives
-    return {}, {}, {}
+            databases = dict.fromkeys(u.path for u in inside if u.reason == _DATABASE)
+            known = writes.keys() | databases.keys()
+            reads = dict.fromkeys(u.path for u in inside if u.mode == "read" and u.path not in known)
+            return reads, writes, gives, databases
+    return {}, {}, {}, {}
 
 
 def _useful(ws: Workspace, step: str, steps: dict[str, Step]) -> tuple[str, ...]:

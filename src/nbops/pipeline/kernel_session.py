@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -294,7 +295,7 @@ class _Client(OutputClient):
             if not self._cell(execution, place):
                 return False
         if resume.again:
-            checkpointing.settle(self._ask)
+            checkpointing.settle(self._ask, resume)
             numbers = [int(c.get("execution_count") or 0) for c in resume.cells[: resume.cell]]
             checkpointing.count_on(self._ask, max(numbers, default=0) + 1)
         return True
@@ -388,6 +389,7 @@ def execute(
         client.extra_arguments = [*client.extra_arguments, EXTENSION]
     packages = None if step.warm is False else packages_of(step.workspace, step.notebook)
     with tempfile.TemporaryFile() as stderr, ready_kernel(client.km, warm=step.warm, packages=packages):
-        # What the kernel's process says before its output is captured, and what it says dying.
+        # What the kernel's process says before its output is captured, and what it says dying. What commands print is
+        # in the notebook; the kernel says it here once more, with the secrets in it.
         execution.stderr = stderr
-        client.execute(env=environment, stderr=stderr)
+        client.execute(env=environment, stdout=subprocess.DEVNULL, stderr=stderr)

@@ -46,7 +46,7 @@ def run_on_cluster(
     KeyboardInterrupt
         After the kernel was stopped and the run closed as STOPPED.
     """
-    given = checked_params(notebook, params or {})
+    given = checked_params(notebook, params or {}, secrets=False)  # the worker has them
     check_output(notebook, output)
     check_timeouts(timeout_s=how.get("timeout_s"), cell_timeout_s=how.get("cell_timeout_s"))
     attempt = Attempt(

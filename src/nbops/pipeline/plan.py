@@ -66,8 +66,11 @@ def plan(
     given: Mapping[str, Any],
     from_step: str | None = None,
     only: str | None = None,
+    *,
+    secrets: bool = True,
 ) -> Plan:
-    """Every step in order. With `only`, what is done here is that step: the secrets of the others needn't be here.
+    """Every step in order. With `only`, what is done here is that step: the secrets of the others needn't be here. No
+    `secrets` are, where others execute the steps.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def plan(
     for step, (schema, checked) in checked_given(notebooks, name, pipeline, given).items():
         spec = pipeline.steps[step]
         where = f"the notebook {str(notebooks[step])!r}"
-        if only in (None, step):
+        if secrets and only in (None, step):
             parameters.find_secrets(schema, where)
         steps[step] = Planned(
             spec=spec,
@@ -245,6 +248,12 @@ def _check(ws: Workspace, found: graph.Graph, step: str, planned: Planned) -> No
             if root == "params" and name not in planned.everywhere:
                 near = suggestion(name, planned.everywhere)
                 raise SettingsError(f"{where}: when = {spec.when!r}: there is no parameter {name!r}{near}")
+    for made in spec.outputs:
+        if "*" in made:
+            raise SettingsError(
+                f"{where}: the output {made!r} is a pattern, which nobody can look for; name each file, or leave it out"
+                " and say with needs who comes after"
+            )
     sources = [source for source in spec.foreach.values() if isinstance(source, str)]
     if not any(waits_for(source) or (step, source) in found.made for source in sources):
         unfolded(ws, step, planned, {})  # every value is one that the notebook takes

@@ -9,7 +9,7 @@ from nbops.core.errors import RefusedError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline import graph
-from nbops.pipeline.dask_cluster import cluster_for
+from nbops.pipeline.dask_cluster import cluster_for, is_for_cluster
 from nbops.pipeline.dry_run import would
 from nbops.pipeline.earlier import check, earlier, with_params
 from nbops.pipeline.plan import plan
@@ -101,7 +101,7 @@ def run_pipeline(
         before = earlier(ws, resume, name, repeat_effects=repeat_effects)
         name, params = before.run.name, with_params(before, params or {})
     name, pipeline = graph.chosen(ws.settings, name)
-    made = plan(ws, name, pipeline, params or {}, from_step)
+    made = plan(ws, name, pipeline, params or {}, from_step, secrets=not is_for_cluster(pipeline, scheduler))
     if before is not None:
         check(ws, before, {step: planned.notebook for step, planned in made.steps.items()})
     outputs = sorted({o for planned in made.steps.values() if not planned.left for o in planned.spec.outputs})
