@@ -20,7 +20,14 @@ from nbops.pipeline.step_run import SKIPPED, StepContext, close_step, open_step
 from nbops.store import runs
 from nbops.workspace import Workspace
 
-LIES_IN = "; the executed notebook is "  # begins the part of an error's message that says where
+
+class NotebookFailedError(ExecutionError):
+    """A notebook was executed, and failed; `said` is the message without where the executed one lies, and what else it
+    says."""
+
+    def __init__(self, said: str, more: str = "") -> None:
+        super().__init__(said + more)
+        self.said = said
 
 
 def run_notebook(
@@ -263,7 +270,7 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    where = f"step {step.run.name!r} ({step.run.notebook})"
+    where, lies = f"step {step.run.name!r} ({step.run.notebook})", f"; the executed notebook is {step.output}"
     began = time.monotonic()
     try:
         executed = _executed(papermill.execute, step, given, kernel)
@@ -272,16 +279,15 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         failure = first_failure(files.read(step.output).data if step.output else {"cells": []})
         assert failure is not None
         step.tell("failed", why=f"{failure.where}: {failure.error}")
-        raise ExecutionError(
-            f"{where} failed in {failure.where}: {failure.error}{LIES_IN}{step.output}{failure.tail()}"
-        ) from None
+        said = f"{where} failed in {failure.where}: {failure.error}"
+        raise NotebookFailedError(said, f"{lies}{failure.tail()}") from None
     except DeadKernelError as dead:
         step.tell("failed", why=str(dead))
-        raise ExecutionError(f"{where} failed: {dead}{LIES_IN}{step.output}") from None
+        raise NotebookFailedError(f"{where} failed: {dead}", lies) from None
     except CellTimeoutError:
         late = step.too_late(time.monotonic() - began)
         step.tell("failed", why=late)
-        raise ExecutionError(f"{where} failed: {late}{LIES_IN}{step.output}") from None
+        raise NotebookFailedError(f"{where} failed: {late}", lies) from None
     except KeyboardInterrupt:
         step.tell("stopped", why="stopped by the user")
         raise
@@ -293,7 +299,7 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
     except Exception as error:  # papermill's, nbclient's and jupyter_client's: no common root
         sentence = redact_text(f"{type(error).__name__}: {error}")
         step.tell("failed", why=sentence)
-        raise ExecutionError(f"{where} failed: {sentence}{LIES_IN}{step.output}") from error
+        raise NotebookFailedError(f"{where} failed: {sentence}", lies) from error
 
 
 def _closed(ws: Workspace, run: Run, error: BaseException) -> None:

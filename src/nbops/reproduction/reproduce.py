@@ -24,7 +24,7 @@ from nbops.notebook import files
 from nbops.notebook.code import reads_outside
 from nbops.notebook.files import Notebook
 from nbops.notebook.names import names
-from nbops.pipeline.execute import LIES_IN, run_notebook
+from nbops.pipeline.execute import NotebookFailedError, run_notebook
 from nbops.pipeline.progress import Progress
 from nbops.pipeline.step_run import RUN_LEVEL
 from nbops.reproduction import environment
@@ -206,7 +206,8 @@ def _execute(
             warm=False,
         )
     except ExecutionError as error:
-        return str(where.back(str(error).splitlines()[0].partition(LIES_IN)[0]))
+        said = error.said if isinstance(error, NotebookFailedError) else str(error)
+        return str(where.back(said.splitlines()[0]))
     except NbopsError as error:
         return str(error)
     return ""
