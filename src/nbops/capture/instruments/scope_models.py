@@ -274,15 +274,8 @@ class ScopeModels:
         known, facts = held.known, held.facts
         if known.ref() is None or known.facts is not facts:
             return
-        if (
-            check
-            and facts.trained_on is not None
-            and self.watch.fingerprint(held.X).digest
-            not in (
-                facts.trained_on,
-                None,
-            )
-        ):
+        now = self.watch.fingerprint(held.X).digest if check and facts.trained_on is not None else None
+        if now not in (facts.trained_on, None):
             self.watch.note("a model's training data was changed in place after the fit: its profile is not kept")
             return
         y_digest = self.watch.fingerprint(held.y).digest if held.y is not None else "none"
