@@ -192,10 +192,10 @@ def _unasked(input_path: Any, params: Mapping[str, Any], require_tracking: bool)
 def _unrecorded(step: StepContext, nb: Any) -> str | None:
     """The extension was there, but not all of it reached the store (which it then said in the notebook)."""
     ran = [n for n, cell in enumerate(nb.cells, 1) if cell.cell_type == "code" and cell.execution_count]
-    if ran and records.next_seq(step.workspace.store, step.run.id) == 0:
+    there = records.cell_ids(step.workspace.store, step.run.id)
+    if ran and not there:
         return "step ran untracked: no cell was recorded by the kernel; 'nbops doctor' checks the store"
-    there = {record.cell_id for record in records.of_run(step.workspace.store, step.run.id)}
-    lost = [n for n in ran if nb.cells[n - 1].get("id", "") not in {*there, ""}]
+    lost = [n for n in ran if nb.cells[n - 1].get("id") not in {*there, None}]
     if not lost or any("%nbops off" in nb.cells[n - 1].source for n in ran):
         return None
     which = f"cell {lost[0]} has no record" if len(lost) == 1 else f"cells {', '.join(map(str, lost))} have no records"

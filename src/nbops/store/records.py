@@ -125,6 +125,12 @@ def of_run(reader: Reader, run_id: str) -> list[CellRecord]:
     return [wire.from_json(CellRecord, parse(row["body"])) for row in rows]
 
 
+def cell_ids(reader: Reader, run_id: str) -> set[str | None]:
+    """The front end's ids of the cells that a run has records of; None where it gave none."""
+    rows = reader.rows("SELECT DISTINCT cell_id FROM records WHERE run = :run", run=run_id)
+    return {row["cell_id"] for row in rows}
+
+
 def cell_text(reader: Reader, run_id: str, seq: int) -> str | None:
     """The text of a record's cell as it ran, redacted; None where it wasn't kept (a script's block)."""
     row = reader.row("SELECT cell_text FROM records WHERE run = :run AND seq = :seq", run=run_id, seq=seq)
