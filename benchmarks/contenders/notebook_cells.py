@@ -1,7 +1,8 @@
 """Cells run by IPython in this process, with nbops tracking them or (``NBOPS_DISABLED=1``) not.
 
 Every cell's text differs, as in a notebook; each is looked up in the store afterwards: what isn't recorded doesn't
-count as tracked.
+count as tracked. A cell begins when IPython's own thread has written the history of the one before, as it does where a
+front end sends them.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ def main(work: str, count: int) -> None:
 
 
 def timed(shell: Any, text: str) -> float:
+    while shell.history_manager.db_input_cache:
+        time.sleep(0.001)
     began = time.perf_counter()
     result = shell.run_cell(text, store_history=True)
     took = time.perf_counter() - began

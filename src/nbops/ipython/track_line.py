@@ -32,6 +32,8 @@ def parse(arguments: str) -> TrackLine:
     ------
     UsageError
     """
+    if not arguments.strip():
+        return TrackLine()
     try:
         words = shlex.split(arguments)
     except ValueError as error:
