@@ -132,10 +132,8 @@ class ScoreProbe(EstimatorProbe):
         watch.metrics.append(Metric(name="score", value=value, source=source, data=data, line=cell_line()))
 
 
-class CrossValidationProbe(CallProbe):
-    """One record for all of its fits: the mean of each score, and the scores of the folds as a series."""
-
-    what = "a cross-validation"
+class ScoresProbe(CallProbe):
+    """A function of ``sklearn.model_selection`` that fits many times, to score: one record for all of its fits."""
 
     def __init__(self, current: Current, function: str) -> None:
         super().__init__(current)
@@ -144,7 +142,18 @@ class CrossValidationProbe(CallProbe):
     def after(self, watch: Watch, seen: Any, result: Any) -> None:
         args, kwargs = seen
         y = argument(args, kwargs, 2, "y")
-        data = watch.fingerprint(y).digest if y is not None else None
+        self.scored(watch, result, watch.fingerprint(y).digest if y is not None else None)
+
+    def scored(self, watch: Watch, result: Any, data: str | None) -> None:
+        """What it returned; `data` is the digest of the targets it was given."""
+
+
+class CrossValidationProbe(ScoresProbe):
+    """The mean of each score, and the scores of the folds as a series."""
+
+    what = "a cross-validation"
+
+    def scored(self, watch: Watch, result: Any, data: str | None) -> None:
         scores = result if isinstance(result, dict) else {self.function: result}
         source, line = f"sklearn.model_selection.{self.function}", cell_line()
         for name, values in scores.items():
@@ -160,19 +169,13 @@ class CrossValidationProbe(CallProbe):
                 ]
 
 
-class CurveProbe(CallProbe):
-    """One report for all of its fits."""
+class CurveProbe(ScoresProbe):
+    """A report."""
 
     what = "a curve of scores"
 
-    def __init__(self, current: Current, function: str) -> None:
-        super().__init__(current)
-        self.function = function
-
-    def after(self, watch: Watch, seen: Any, result: Any) -> None:
-        args, kwargs = seen
-        y = argument(args, kwargs, 2, "y")
-        keep_report(watch, self.function, result, watch.fingerprint(y).digest if y is not None else None)
+    def scored(self, watch: Watch, result: Any, data: str | None) -> None:
+        keep_report(watch, self.function, result, data)
 
 
 class SubclassProbe(CallProbe):
