@@ -211,6 +211,8 @@ def main() -> int:
     )
     asked.add_argument("--keep", action="store_true", help="keep what was executed")
     args = asked.parse_args()
+    if args.work is not None:
+        args.work.mkdir(parents=True, exist_ok=True)
     base = Path(tempfile.mkdtemp(prefix="compare-", dir=args.work))
     different = 0
     print(HEAD)

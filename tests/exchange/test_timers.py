@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from nbops.exchange import caller, timers
 from nbops.settings import ScheduleSettings
 from nbops.workspace import Workspace, open_workspace
 from needs import missing
+
+COMMAND = "from nbops.cli.main import main; main()"
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_the_line_for_cron_ticks(ws: Workspace) -> None:
     assert failed.startswith("s: failed: NotebookError: ") and "tried again" not in failed
     assert untold.startswith(f"s: {told} could not be told: URLError")
     listed = subprocess.run(
-        [sys.executable, "-c", "from nbops.cli.main import main; main()", "schedule", "history", "s"],
+        [sys.executable, "-c", COMMAND, "schedule", "history", "s"],
         cwd=ws.root,
         capture_output=True,
         text=True,
@@ -59,6 +62,23 @@ def test_the_line_for_cron_ticks_where_the_store_is_elsewhere(ws: Workspace, tmp
     command = line.split(maxsplit=5)[5].replace("\\%", "%")
     ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "nothing new to decide\n", "")
+
+
+@pytest.mark.parametrize(("password", "mode"), [(":hunter2-hunter2", 0o600), ("", 0o644)])
+def test_units_that_hold_a_password_are_for_nobody_else(ws: Workspace, password: str, mode: int) -> None:
+    environ = {**os.environ, "NBOPS_STORE": f"postgresql://ann{password}@127.0.0.1:1/db", "NBOPS_HOME": str(ws.home)}
+    written = subprocess.run(
+        ["sh", "-c", 'umask 022; exec "$0" -c "$1" export systemd --dir units', sys.executable, COMMAND],
+        cwd=ws.root,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("NBOPS_STORE holds a secret" in written.stderr) == bool(password)
+    units = sorted((ws.root / "units").iterdir())
+    assert [unit.stat().st_mode & 0o777 for unit in units] == [mode] * 3
+    assert f"ann{password}@" in (ws.root / "units" / "nbops-worker.service").read_text()
 
 
 def test_systemd_takes_the_units(ws: Workspace, tmp_path: Path) -> None:

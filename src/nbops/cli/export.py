@@ -35,12 +35,16 @@ def systemd(folder: Path | None, as_json: bool) -> None:
     """Unit files: a worker that stays up, or a timer that calls 'nbops tick' each minute."""
     from nbops.exchange import caller, timers
 
-    files = timers.units(workspace())
-    _warn(caller.secrets())
+    files, secrets = timers.units(workspace()), caller.secrets()
+    _warn(secrets)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            file = folder / name
+            if secrets:
+                file.touch()
+                file.chmod(0o600)
+            file.write_text(text, encoding="utf-8")
     written = f"written to {folder}: {', '.join(files)}"
     shown = "\n".join(f"# {name}\n{text}" for name, text in files.items()).rstrip()
     show(files, lambda: written if folder else shown, as_json)
