@@ -48,7 +48,7 @@ class OpenCell:
     started_at: datetime
     clock_started_s: float = 0.0  # perf_counter at the moment the cell's own code began
     overhead_s: float = 0.0
-    fingerprint_s: float = 0.0  # of the budget, already used
+    budget_s: float = 0.0  # left for fingerprints
     reads: list[DataUse] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)  # path → id() of the data that was there before
     spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # path → where its values lie in memory

@@ -11,7 +11,6 @@ from typing import Any
 
 from nbops.core.fingerprint import Fingerprint
 from nbops.core.redaction import redact_text
-from nbops.core.runs import DataUse
 
 _TYPES = {
     "pandas": {"DataFrame", "Series", "Index"},
@@ -20,6 +19,7 @@ _TYPES = {
     "pyarrow": {"Table", "RecordBatch", "ChunkedArray", "Array"},
     "polars": {"DataFrame", "Series"},
 }
+Seen = dict[int, tuple[Any, Fingerprint]]
 OVER_BUDGET = "not fingerprinted: budget"
 
 
@@ -29,44 +29,43 @@ def is_data(value: Any) -> bool:
 
 
 class Fingerprinter:
-    """Fingerprints within a budget, each object once.
+    """Fingerprints within a budget.
 
     Parameters
     ----------
     budget_s : float
-        Seconds for all of it.
-    used_s : float
-        Seconds of the budget that are gone already.
+        Seconds for all of it; `left_s` is what is left of them.
     seen : dict, optional
-        {id: fingerprint} of objects that needn't be looked at again.
+        {id: (object, its fingerprint)} of what needn't be looked at again, as nothing changes it meanwhile. What is
+        fingerprinted is added. Without it, each object is looked at each time.
     """
 
-    def __init__(self, budget_s: float, used_s: float = 0.0, seen: dict[int, Fingerprint] | None = None) -> None:
-        self.budget_s = budget_s
-        self.used_s = used_s
-        self._seen = {} if seen is None else seen
+    def __init__(self, budget_s: float, seen: Seen | None = None) -> None:
+        self.left_s = budget_s
+        self.seen = seen
 
-    def use(self, name: str, value: Any) -> DataUse:
-        """What `value` is, under the name it goes by."""
-        found = self._seen.get(id(value))
-        if found is None:
-            found = self._seen[id(value)] = self._fingerprint(value)
-        return DataUse(name=name, fingerprint=found)
+    def of(self, value: Any) -> Fingerprint:
+        """What `value` is now, or why that isn't known."""
+        if self.seen is not None and id(value) in self.seen:
+            return self.seen[id(value)][1]
+        found = self._taken(value)
+        if self.seen is not None and found.digest is not None:
+            self.seen[id(value)] = value, found
+        return found
 
-    def _fingerprint(self, value: Any) -> Fingerprint:
-        left = self.budget_s - self.used_s
-        if left <= 0:
+    def _taken(self, value: Any) -> Fingerprint:
+        if self.left_s <= 0:
             return Fingerprint(kind=kind_of(value), digest=None, shape=shape_of(value), reason=OVER_BUDGET)
         from nbops.fingerprints.fingerprint import fingerprint
 
         started = time.perf_counter()
         try:
-            return fingerprint(value, budget_s=left)
+            return fingerprint(value, budget_s=self.left_s)
         except Exception as error:  # noqa: BLE001  (an object of the user's whose parts misbehave)
             reason = redact_text(f"not fingerprinted: {type(error).__name__}: {error}")
             return Fingerprint(kind=kind_of(value), digest=None, shape=shape_of(value), reason=reason[:200])
         finally:
-            self.used_s += time.perf_counter() - started
+            self.left_s -= time.perf_counter() - started
 
 
 def kind_of(value: Any) -> str:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from nbops.capture.cells import OpenCell
-from nbops.capture.data import Fingerprinter
+from nbops.capture.data import Fingerprinter, Seen
 from nbops.capture.reach import MOST, Span, beneath, called, overlapping, public, reached, roots, spans
-from nbops.core.fingerprint import Fingerprint
 from nbops.core.runs import DataUse
 from nbops.notebook.names import names
 
@@ -27,11 +23,11 @@ def look_before(cell: OpenCell, budget_s: float) -> None:
     cell.read_names += tuple(more)
     bound = reached(cell.write_names, cell.namespace, through_functions=False)
     cell.ids = {path: id(value) for path, value in (bound | inputs).items()}
-    prints = Fingerprinter(budget_s)
-    cell.reads = [prints.use(path, value) for path, value in inputs.items()]
+    prints = Fingerprinter(budget_s, {})
+    cell.reads = [DataUse(name=path, fingerprint=prints.of(value)) for path, value in inputs.items()]
     cell.spans = {path: spans(value) for path, value in inputs.items()}
     cell.beneath = beneath(inputs.values(), cell.read_names, cell.namespace, code)
-    cell.fingerprint_s = prints.used_s
+    cell.budget_s = prints.left_s
 
 
 def _roots(cell: OpenCell) -> tuple[str, ...]:
@@ -40,12 +36,10 @@ def _roots(cell: OpenCell) -> tuple[str, ...]:
     return tuple(roots(used.reads | used.mutates, used.builtins, code, cell.namespace))
 
 
-def written(
-    cell: OpenCell, budget_s: float, known: Known, final: Mapping[int, tuple[Any, Fingerprint]]
-) -> list[DataUse]:
+def written(cell: OpenCell, known: Known, seen: Seen) -> list[DataUse]:
     """The data that the cell bound to a name, or changed in place; what shares memory with that is changed too, though
-    the cell's text doesn't name it. `known` is brought up to date; `final` are fingerprints taken since it ended."""
-    prints = Fingerprinter(budget_s, cell.fingerprint_s, {key: found for key, (_, found) in final.items()})
+    the cell's text doesn't name it. `known` is brought up to date; `seen` are fingerprints taken since it ended."""
+    prints = Fingerprinter(cell.budget_s, seen)
     before = {use.name: use.fingerprint for use in cell.reads}
     outputs = reached(cell.write_names, cell.namespace, through_functions=False)
     outputs |= reached(dict.fromkeys((*cell.read_names, *_roots(cell))), cell.namespace)  # some were made by text
@@ -60,7 +54,7 @@ def written(
             left += [*cell.spans.get(path, ()), *spans(value)]
         if not rebound and path not in before:
             continue
-        use = prints.use(path, value)
+        use = DataUse(name=path, fingerprint=prints.of(value))
         differs = path in before and use.fingerprint.digest != before[path].digest
         if rebound or differs:
             found.append(use)
@@ -73,7 +67,7 @@ def written(
             seen_here = was is not None and was[0] == id(value)
             mine = spans(value) if path not in outputs else []
             if overlapping(mine, changed) or (seen_here and overlapping(mine, left)):
-                use = prints.use(path, value)
+                use = DataUse(name=path, fingerprint=prints.of(value))
                 if not seen_here or (was is not None and use.fingerprint.digest != was[1]):
                     found.append(use)
                 outputs[path] = value

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbops.core.fingerprint import Fingerprint
+from nbops.capture.data import Seen
 from nbops.core.runs import Artifact, FileUse, Metric, ModelUse
 from nbops.workspace import Workspace
 
@@ -25,7 +25,7 @@ class Observations:
     """What was seen in one scope. `overhead_s` is our time (seconds) inside the cell's own, the end not counted.
 
     `models` are in an order in which the last one of a name is the one the cell ends with; an evaluated state of it
-    that was fitted again afterwards comes before. `final` is {id: (object, its fingerprint)} of what was fingerprinted
+    that was fitted again afterwards comes before. `seen` is {id: (object, its fingerprint)} of what was fingerprinted
     at the scope's end."""
 
     metrics: tuple[Metric, ...] = ()
@@ -37,4 +37,4 @@ class Observations:
     notes: tuple[str, ...] = ()
     uncacheable: tuple[str, ...] = ()
     overhead_s: float = 0.0
-    final: Mapping[int, tuple[Any, Fingerprint]] = field(default_factory=dict)
+    seen: Seen = field(default_factory=dict)

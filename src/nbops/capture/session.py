@@ -276,7 +276,7 @@ class Session:
         given = {**seeds, **self._literals(cell, error), **observed.params, **cell.params}
         secrets = literal_secrets(cell.start.code)
         series, last = series_and_last(cell.metrics)
-        outputs = written(cell, self.workspace.settings.capture.budget_s, self._known, observed.final)
+        outputs = written(cell, self._known, observed.seen)
         kept = self._keeper.keep(run.id, observed.files, [*cell.reads, *outputs], cell.namespace)
         full = CellRecord(
             run=run.id,

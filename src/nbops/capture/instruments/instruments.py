@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nbops.capture.data import Fingerprinter, Seen
 from nbops.capture.instruments.code_swap import Swaps
 from nbops.capture.instruments.estimators import Estimators
 from nbops.capture.instruments.figures import OpenFigures, watch_figures
@@ -114,12 +115,13 @@ class Instruments:
         watch = self._current.watch
         if watch is None:
             return Observations()
-        watch.active, watch.final = False, {}
+        watch.active = False
         if self._outer:
             self._current.watch = self._outer.pop()
         else:
             self._leave()
-        watch.budget_s = watch.scope.workspace.settings.capture.budget_s  # the end has its own
+        seen: Seen = {}  # nothing of the cell's changes them any more
+        watch.prints = Fingerprinter(watch.scope.workspace.settings.capture.budget_s, seen)  # the end has its own
         uses: dict[str, Any] = {"models": (), "statistics": (), "files": ()}
         for name, finish in (
             ("models", lambda: watch.models.finish(namespace)),
@@ -142,7 +144,7 @@ class Instruments:
             notes=tuple(watch.notes),
             uncacheable=tuple(watch.uncacheable),
             overhead_s=watch.overhead_s,
-            final=watch.final,
+            seen=seen,
         )
 
     def note_metric(self, metric: Metric) -> None:

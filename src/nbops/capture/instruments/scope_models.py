@@ -310,7 +310,7 @@ class ScopeModels:
     def sampled(self, key: tuple[str | None, ...], table: Callable[[], Any], *, target: bool) -> Artifact | None:
         """A sample of the rows of a table, for the leakage check; None where there is no such table, or no time."""
         known = self._kept(key)
-        if known is not None or self.watch.budget_s <= 0:
+        if known is not None or self.watch.prints.left_s <= 0:
             return known
         from nbops.fingerprints.rows import sample_rows
         from nbops.fingerprints.work import NotHashableHonestly
@@ -322,12 +322,12 @@ class ScopeModels:
             try:
                 if frame is None or not len(frame):
                     return None
-                return sample_rows(frame, target=target, budget_s=self.watch.budget_s).to_bytes()
+                return sample_rows(frame, target=target, budget_s=self.watch.prints.left_s).to_bytes()
             except NotHashableHonestly:  # the check then says that it isn't known
                 return None
 
         content = self.watch.attempt("which rows it was fitted on", take)
-        self.watch.budget_s -= time.perf_counter() - started
+        self.watch.prints.left_s -= time.perf_counter() - started
         if content is None:
             return None
         digest = self.watch.scope.workspace.artifacts.put_bytes(content)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
+from nbops.capture.data import Fingerprinter
 from nbops.capture.instruments.code_swap import Probe
 from nbops.capture.observation import Scope
 from nbops.capture.warned import still_warned
@@ -23,7 +24,6 @@ from nbops.core.runs import Artifact, Metric
 
 T = TypeVar("T")
 _MOST_NOTES = 20
-OVER_BUDGET = "not fingerprinted: budget"
 
 
 class Watch:
@@ -38,7 +38,7 @@ class Watch:
         self.inside = False
         self.busy = False
         self.overhead_s = 0.0
-        self.budget_s = scope.workspace.settings.capture.budget_s
+        self.prints = Fingerprinter(scope.workspace.settings.capture.budget_s)
         self.keep_bytes = int(scope.workspace.settings.store.keep_under_mb * 1e6)
         self.metrics: list[Metric] = []
         self.series: list[Metric] = []
@@ -51,8 +51,6 @@ class Watch:
         self.queries: Any = None  # a ScopeQueries
         self.results: list[Any] = []  # of statsmodels' fits: see statistics
         self.figures = 0
-        self.final: dict[int, tuple[Any, Fingerprint]] | None = None
-        """Of the objects fingerprinted since the cell has ended: nothing of its changes them any more."""
 
     @property
     def mine(self) -> bool:
@@ -83,24 +81,7 @@ class Watch:
 
     def fingerprint(self, value: Any) -> Fingerprint:
         """What `value` is now, within what is left of the scope's budget."""
-        kind = type(value).__name__
-        if self.final is not None and id(value) in self.final:
-            return self.final[id(value)][1]
-        if self.budget_s <= 0:
-            return Fingerprint(kind=kind, digest=None, reason=OVER_BUDGET)
-        from nbops.fingerprints.fingerprint import fingerprint
-
-        started = time.perf_counter()
-        try:
-            found = fingerprint(value, budget_s=self.budget_s)
-            if self.final is not None and found.digest is not None:
-                self.final[id(value)] = value, found
-            return found
-        except Exception as error:  # noqa: BLE001 - an object of the user's whose parts misbehave
-            reason = redact_text(f"not fingerprinted: {type(error).__name__}: {error}")
-            return Fingerprint(kind=kind, digest=None, reason=reason[:200])
-        finally:
-            self.budget_s -= time.perf_counter() - started
+        return self.prints.of(value)
 
     def keep(self, content: bytes, *, name: str, kind: str, media: str, about: dict[str, Any] | None = None) -> str:
         """Keep content as an artifact of the scope; return its digest."""
