@@ -76,7 +76,7 @@ def run() -> None:
     stored = [profile.to_bytes() for profile in profiles]
     comparing = median_s(lambda: compare(*(Profile.from_bytes(content) for content in stored)))
     by_hand = median_s(lambda: naive(reference, current), 1)
-    names = ("nbops", "numpy", "scipy", "pandas", "pyarrow", "datasketches")
+    names = ("nbops", "numpy", "scipy", "pandas", "pyarrow")
     print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names))
     print(f"{ROWS:,} rows × {reference.shape[1]} columns ({NUMERIC} numeric); median of {REPEATS}, naive once")
     print(f"{'':44}{'seconds':>9}{'× floor':>9}")

@@ -10,6 +10,7 @@ from nbops.core.errors import InputDataError
 from nbops.profiles import distinct
 from nbops.profiles.column_type import UNKNOWN, column_type, common_type
 from nbops.profiles.profile import CATEGORICAL, NUMERIC, ColumnProfile
+from nbops.profiles.quantile_sketch import QuantileSketch
 from nbops.profiles.value_counts import LIMIT, ValueCounts
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-# KLL's k: exact up to 8192 values (and so bit by bit reproducible, which a compacted sketch isn't: it
-# tosses coins), 0.05 % rank error beyond, at most 180 kB however many rows
-SKETCH_K = 8192
 _REPEAT_AT_MOST = 1_000_000
 _LOOK_AT = 512  # rows that show whether counting all of them can come to an end
 _SPREAD = 1000  # of a normal distribution the range squared is about 60 variances, of a lognormal one 1,000
@@ -38,7 +36,7 @@ class ColumnSummary:
         self.maximum: Any = None
         self.n, self.mean, self.m2 = 0, 0.0, 0.0
         self.values = ValueCounts(keep_frequent=type_ in CATEGORICAL)
-        self.sketch: Any = None
+        self.sketch: QuantileSketch | None = None
         self.hashes: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
     def add(self, array: pa.Array) -> None:
@@ -154,13 +152,9 @@ class ColumnSummary:
         self._add_ordered(np.sort(x), distinct.hashes_of_numbers(x))
 
     def _add_ordered(self, x: NDArray[np.float64], hashes: NDArray[np.uint64]) -> None:
-        """In order, because what the sketch compacts it sorts itself, slowly where nothing is in order yet; its error
-        bound holds for any. In memory of ours, because it takes no read-only one."""
         if self.sketch is None:
-            from datasketches import kll_doubles_sketch
-
-            self.sketch = kll_doubles_sketch(SKETCH_K)
-        self.sketch.update(x)
+            self.sketch = QuantileSketch()
+        self.sketch.add(x)
         self.hashes = distinct.smallest(self.hashes, hashes)
 
     def _add_times(self, array: pa.Array) -> None:
@@ -216,9 +210,7 @@ class ColumnSummary:
         self.hashes = distinct.smallest(self.hashes, other.hashes)
         if other.sketch is not None:
             if self.sketch is None:
-                from datasketches import kll_doubles_sketch
-
-                self.sketch = kll_doubles_sketch(SKETCH_K)
+                self.sketch = QuantileSketch()
             self.sketch.merge(other.sketch)
 
     def profile(self) -> ColumnProfile:
@@ -240,7 +232,7 @@ class ColumnSummary:
             values=pairs,
             complete=complete and self.type in (*NUMERIC, *CATEGORICAL),
             undercount=self.values.undercount,
-            sketch=None if self.sketch is None else self.sketch.serialize(),
+            sketch=None if self.sketch is None else self.sketch.to_bytes(),
             hashes=None if complete else self.hashes.tobytes(),
         )
 
@@ -265,9 +257,7 @@ class ColumnSummary:
         if profile.hashes is not None:
             self.hashes = np.frombuffer(profile.hashes, dtype=np.uint64)
         if profile.sketch is not None:
-            from datasketches import kll_doubles_sketch
-
-            self.sketch = kll_doubles_sketch.deserialize(profile.sketch)
+            self.sketch = QuantileSketch.from_bytes(profile.sketch)
         return self
 
 
@@ -327,14 +317,13 @@ def _add_block(columns: Sequence[ColumnSummary], block: NDArray[np.float64]) -> 
 
 
 def _nearly_sorted(x: NDArray[np.float64], low: float, high: float, m2: float) -> NDArray[np.float64]:
-    """A copy of `x` in order; or, where the sketch compacts it at once, and so sorts it anyway, by 65,536 equal steps
-    from its lowest to its highest value. That is a radix sort, which leaves little to be sorted, unless outliers crowd
-    the rest into a few steps; both together take half the time of numpy's full sort, and a third where that has no
-    vector instructions."""
+    """A copy of `x` in order, or nearly: by 65,536 equal steps from its lowest to its highest value. That is a radix
+    sort, which leaves the sketch little to sort, unless outliers crowd the rest into a few steps; both together take half
+    the time of numpy's full sort, and a third where that has no vector instructions."""
     import numpy as np
 
     span = high - low
-    if len(x) <= SKETCH_K or not span * span * len(x) < _SPREAD * m2:
+    if not span * span * len(x) < _SPREAD * m2:
         return np.sort(x)
     steps = ((x - low) * (65_535 / span)).astype(np.uint16)
     return x[np.argsort(steps, kind="stable")]

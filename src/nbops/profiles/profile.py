@@ -120,11 +120,11 @@ class ColumnProfile:
             order = np.argsort(points)
             points, weights = points[order], counts[order] / max(counts.sum(), 1.0)
         else:
-            from datasketches import kll_doubles_sketch
+            from nbops.profiles.quantile_sketch import QuantileSketch
 
-            sketch = kll_doubles_sketch.deserialize(self.sketch)
+            sketch = QuantileSketch.from_bytes(self.sketch)
             size = min(sketch.n, _MOST_ATOMS)
-            points = np.array(sketch.get_quantiles((np.arange(size) + 0.5) / size))
+            points = sketch.quantiles((np.arange(size) + 0.5) / size)
             weights = np.full(size, 1.0 / size)
         points.flags.writeable = weights.flags.writeable = False
         return points, weights
