@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from needs import missing
 from nbops.profiles.quantile_sketch import K, QuantileSketch
+from needs import missing
 
 RANKS = (np.arange(2000) + 0.5) / 2000
 LARGEST_ERROR = 0.0005

@@ -318,8 +318,8 @@ def _add_block(columns: Sequence[ColumnSummary], block: NDArray[np.float64]) -> 
 
 def _nearly_sorted(x: NDArray[np.float64], low: float, high: float, m2: float) -> NDArray[np.float64]:
     """A copy of `x` in order, or nearly: by 65,536 equal steps from its lowest to its highest value. That is a radix
-    sort, which leaves the sketch little to sort, unless outliers crowd the rest into a few steps; both together take half
-    the time of numpy's full sort, and a third where that has no vector instructions."""
+    sort, which leaves the sketch little to sort, unless outliers crowd the rest into a few steps; both together take
+    half the time of numpy's full sort, and a third where that has no vector instructions."""
     import numpy as np
 
     span = high - low
