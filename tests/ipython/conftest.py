@@ -26,6 +26,7 @@ _SAME = (
     (re.compile(r"\(\d+\.py, line"), "(CELL, line"),
     (re.compile(r"(?m)(^|\\n) +1 #?\\n"), r"\1 1 \\n"),  # a control's first line is a comment, ours an empty one
     (re.compile(r"ipykernel_\d+/\d+"), "ipykernel/CELL"),
+    (re.compile(r"\(pid=\d+\)"), "(PID)"),  # Python 3.12 and later warn of a fork beside threads
     (re.compile(r"\d+(\.\d+)?(e\+\d+)? (ns|µs|μs|us|ms|s|min)\b"), "TIME"),
 )
 

@@ -12,7 +12,7 @@ the same signature, defaults, closure and name. The stub leaves nothing behind:
   a cell's source is put into ``linecache`` under the stub's file name while the swap lasts;
 * pickling by value (cloudpickle, joblib's workers): a pickled probe comes back as one that does nothing.
 
-Tried on CPython 3.11 only. Nothing in here is particular to it but the two behaviours named above.
+Tried on CPython 3.11, 3.13 and 3.14. Nothing in here is particular to them but the two behaviours named above.
 """
 
 from __future__ import annotations
