@@ -301,16 +301,20 @@ def test_a_parent_with_a_thread_or_a_file_too_many_forks_nothing_and_the_kernel_
         "    if os.environ['PLANTED'] == 'thread':\n"
         "        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
         "    else:\n"
-        "        kept = open('/proc/self/status')\n"
+        "        kept = open(os.environ['PLANTED'])\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(site))
     monkeypatch.setenv("PLANTED", "thread")
     done, out = execute("print(1)")
     assert done.detail["kernel"].startswith("started cold: the parent has ")
     assert text(out[0]) == "1\n"
-    monkeypatch.setenv("PLANTED", "file")
+    monkeypatch.setenv("PLANTED", "/proc/self/status")
     done, _ = execute("print(1)")
     assert "/status' open" in done.detail["kernel"]
+    library = tmp_path / "libfor.so.8.5.0"  # as libffi keeps itself open
+    library.touch()
+    monkeypatch.setenv("PLANTED", str(library))
+    assert execute("print(1)")[0].detail["kernel"] == "forked"
 
 
 def test_no_zygote_where_there_can_be_none(tmp_path):

@@ -23,6 +23,7 @@ import gc
 import json
 import os
 import random
+import re
 import select
 import signal
 import socket
@@ -57,6 +58,7 @@ ALLOWED = (
 )
 """What may be imported besides the kernel's own modules: each was seen to leave no thread, file or socket behind."""
 PACKAGES = frozenset(map(top, ALLOWED))
+_LIBRARY = re.compile(r"/lib[^/]*\.so[.\d]*$")  # libffi 3.5 keeps its own file open, to map its trampolines from
 KNOWN_THREADS = frozenset({"jemalloc_bg_thd"})  # of PyArrow's allocator, which knows how to be forked
 FIRST_FD, LAST_FD = 3, 2**20  # after the standard streams
 ROOM_FDS = 256
@@ -140,8 +142,9 @@ class Zygote:
         ours |= {connection.fileno() for _, connection in self.kernels.values()}
         for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
             with contextlib.suppress(OSError):  # the descriptor of this very listing is gone by now
-                if int(name) not in ours:
-                    return f"the parent holds {str(Path(f'/proc/self/fd/{name}').readlink())!r} open"
+                target = str(Path(f"/proc/self/fd/{name}").readlink())
+                if int(name) not in ours and not _LIBRARY.search(target):
+                    return f"the parent holds {target!r} open"
         return None
 
     def _ended(self, pidfd: int) -> None:
