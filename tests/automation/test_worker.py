@@ -19,7 +19,8 @@ from scheduled import again, later, notebook, opened, well, wish
 from scheduled import ws as ws  # a fixture
 
 from nbops.automation import schedules
-from nbops.automation.jobs import Control
+from nbops.automation.job_process import in_process
+from nbops.automation.jobs import Control, JobError, carry, claim, finish
 from nbops.automation.tick import tick
 from nbops.automation.worker import Worker, workers
 from nbops.core.automation import Decision, Job
@@ -208,6 +209,43 @@ def test_a_killed_worker_leaves_its_job_to_another_which_is_stopped_and_leaves_i
     assert (done.status, done.attempt) == (RunStatus.COMPLETED, 3)
     assert (ws.root / "log").read_text() == "ssse"
     assert runs.listed(ws.store, name="slow", limit=1)[0].status is RunStatus.COMPLETED
+    ws.store.close()
+
+
+@pytest.mark.slow
+def test_a_job_that_was_taken_over_from_a_suspended_worker_is_done_once(tmp_path: Path) -> None:
+    ws = live(opened(tmp_path / "w"))
+    text = (
+        "import os, time; open(f'begun-{os.getpid()}', 'w').close()\nwhile not os.path.exists('go'): time.sleep(0.05)"
+    )
+    notebook(ws.root / "long.ipynb", text)
+    schedules.add(ws, "s", one("long.ipynb"))
+    schedules.run_now(ws, "s")
+    first = claim(ws)
+    assert first is not None
+    said: list[str] = []
+
+    def suspended() -> None:  # nobody renews the lease
+        with pytest.raises(JobError) as stopped:
+            in_process(ws, *first, Control())
+        said.append(str(stopped.value))
+        ws.store.close()
+
+    thread = threading.Thread(target=suspended)
+    thread.start()
+    until(lambda: list(ws.root.glob("begun-*")))
+    second = claim(later(ws, minutes=4))
+    assert second is not None and second[1].attempt == 2
+    thread.join(60)
+    assert said == ["ExecutionError: its process was interrupted"]
+    (ws.root / "go").touch()
+    assert in_process(ws, *second, Control())["outcome"] == "completed"
+    marks = len(list(ws.root.glob("begun-*")))
+    assert finish(ws, *first, RunStatus.COMPLETED, {}, None).status is RunStatus.LOST
+    third = claim(later(ws, minutes=8))  # the second was suspended before it could say so
+    assert third is not None
+    assert carry(ws, *third, in_process).status is RunStatus.COMPLETED
+    assert len(list(ws.root.glob("begun-*"))) == marks
     ws.store.close()
 
 

@@ -145,8 +145,8 @@ def carry(workspace: Workspace, decision: Decision, job: Job, runner: Runner, co
 def finish(
     workspace: Workspace, decision: Decision, job: Job, status: RunStatus, result: dict[str, Any], error: str | None
 ) -> Job:
-    """Keep how an attempt ended, unless the job is another's by now. A failed one waits for its next attempt, if it
-    has one; what is returned says FAILED all the same."""
+    """Keep how an attempt ended, unless the job is another's by now: then LOST is what is returned. A failed one waits
+    for its next attempt, if it has one; what is returned says FAILED all the same."""
     now = workspace.clock.now()
     with workspace.store.transaction() as tx:
         known = automation.job_of(tx, decision.id)
@@ -156,7 +156,7 @@ def finish(
         done = dataclasses.replace(job, status=status, ended_at=now, result=result, error=error, child=None)
         if mine:
             _end(tx, decision, done, now)
-    return done
+    return done if mine else dataclasses.replace(done, status=RunStatus.LOST, error=LEASE_LOST)
 
 
 def release(workspace: Workspace, job: Job, pause: timedelta = timedelta(), why: str | None = None) -> None:
