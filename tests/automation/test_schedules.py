@@ -308,6 +308,48 @@ def test_new_data(ws: Workspace) -> None:
     assert schedules.fire(later(ws, minutes=4)) == ()
 
 
+def test_a_file_that_is_always_being_written_hides_no_other(ws: Workspace) -> None:
+    folder = ws.root / "in"
+    folder.mkdir()
+    (folder / "log.csv").write_text("x\n")
+    made = schedules.add(ws, "s", wish(on_data="in/*.csv"))
+    assert made.seen["files"].keys() == {"in/log.csv"}
+    (folder / "new.csv").write_text("x\n2\n")
+    os.utime(folder / "new.csv", (1e9, 1e9))
+    for turn in range(3):
+        (folder / "log.csv").write_text("x\n" * (turn + 2))
+        fired = schedules.fire(later(ws, minutes=turn))
+        assert [d.why for d in fired] == ["in/*.csv: 2 files, in/new.csv the newest"] * (turn == 0)
+        do_all(later(ws, minutes=turn))
+    os.utime(folder / "log.csv", (1e9, 1e9))
+    (decision,) = schedules.fire(later(ws, minutes=3))
+    assert decision.why == "in/*.csv: 2 files, in/log.csv the newest"
+
+
+def test_the_same_change_after_a_schedule_was_made_anew_is_another_cause(ws: Workspace) -> None:
+    for turn in (0, 10):
+        now = later(ws, minutes=turn)
+        schedules.add(now, "s", wish(on_data="*.csv"), replace=True)
+        (ws.root / "a.csv").write_text("x\n")
+        os.utime(ws.root / "a.csv", (1e9, 1e9))
+        assert len(schedules.fire(later(now, minutes=1))) == 1
+        do_all(later(now, minutes=1))
+        (ws.root / "a.csv").unlink()
+
+
+@pytest.mark.parametrize("pattern", ["", "/", ".", "in/**x", "data:/"])
+def test_what_is_no_pattern_of_files_is_refused(ws: Workspace, pattern: str) -> None:
+    with pytest.raises(UsageError, match=r"is no pattern of files|names no data"):
+        schedules.add(ws, "s", wish(on_data=pattern))
+
+
+def test_a_pattern_whose_files_cannot_be_looked_at_says_so(ws: Workspace) -> None:
+    schedules.add(ws, "s", wish(on_data=f"a/{'b' * 300}"))
+    (ws.root / "a").mkdir()
+    (decision,) = schedules.fire(later(ws, minutes=1))
+    assert decision.action == "none" and "could not be looked at" in decision.why and "too long" in decision.why
+
+
 def test_a_new_version_of_data(ws: Workspace) -> None:
     run = Run(id="r", kind=RunKind.SESSION, name="n", experiment="n", status=RunStatus.COMPLETED, started_at=NOW)
 
@@ -392,9 +434,11 @@ def test_the_secrets_of_a_notebook_needn_t_be_where_its_schedule_is_made(ws: Wor
 
 
 def test_data_that_nobody_has_seen_is_said_when_the_schedule_is_made(ws: Workspace) -> None:
+    (said,) = unseen(ws, schedules.make(ws, "s", wish(on_data="inn/*.csv")))
+    assert said.startswith("no file is called 'inn/*.csv' now") and said.endswith("waits for the first")
+    assert unseen(ws, schedules.make(ws, "s", wish(on_data="*.ipynb"))) == []
     (said,) = unseen(ws, schedules.add(ws, "s", wish(on_data="data:/rides")))
     assert said.startswith("there is no data 'rides'") and said.endswith("the schedule waits for its first version")
-    assert unseen(ws, schedules.add(ws, "t", wish(on_data="in/*.csv"))) == []
 
 
 def test_names(ws: Workspace) -> None:

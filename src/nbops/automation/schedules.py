@@ -276,7 +276,7 @@ def _looked(ws: Workspace, schedule: Schedule, now: datetime) -> tuple[Sequence[
     """What is due of a schedule, and the schedule as it is afterwards."""
     try:
         found, seen, next_at = causes(ws, schedule, now)
-    except NbopsError as error:
+    except (NbopsError, OSError) as error:
         why = redact_text(f"could not be looked at: {error}")
         day = clock.to_text(now)[:10]  # told once a day
         broken = Cause(trigger=schedule.kind, name=f"{day} {why}"[:500], why=why, seen={}, action="none")
