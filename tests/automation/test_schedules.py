@@ -102,6 +102,20 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(ws: Workspace) -> None:
     assert fired(at(ws, datetime(2026, 3, 2, 15, 0, 5, tzinfo=UTC))) == [("2026-03-02T15:00", "run")]
 
 
+def test_jobs_of_a_time_when_the_clock_was_wrong_are_done_when_it_is_right(ws: Workspace) -> None:
+    schedules.add(ws, "held", wish(cron="0 * * * *"))
+    schedules.add(ws, "waits", wish(cron="0 * * * *"))
+    wrong, right = at(ws, datetime(2031, 3, 2, 13, 30, tzinfo=UTC)), later(ws, minutes=90)
+    assert len(schedules.fire(wrong)) == 2
+    claimed = claim(wrong)
+    assert claimed is not None
+    schedules.fire(right)
+    (done,) = do_all(right)
+    assert done.status is RunStatus.COMPLETED
+    taken = claim(later(right, minutes=4))  # whoever had it can't be seen from here
+    assert taken is not None and taken[1].id == claimed[1].id
+
+
 @pytest.mark.parametrize("overlap", ["skip", "queue", "cancel-old"])
 def test_a_run_that_is_due_while_the_last_one_is_not_done(ws: Workspace, overlap: str) -> None:
     schedules.add(ws, "s", wish(every="1h", overlap=overlap))

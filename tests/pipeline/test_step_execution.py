@@ -388,3 +388,13 @@ def test_the_notebook_itself_is_never_the_output_whatever_it_is_called(project):
             run_notebook(project.ws(), notebook, output)
     assert notebook.read_bytes() == before
     assert runs.listed(project.ws().store) == []
+
+
+def test_cell_ids_that_are_missing_or_there_twice_are_no_news_for_whoever_runs_it(project, texts):
+    notebook = project.notebook("ids.ipynb", "x = 1", "x += 1", "print(x)")
+    data = json.loads(notebook.read_text())
+    data["cells"][1]["id"] = data["cells"][0]["id"]
+    del data["cells"][2]["id"]
+    notebook.write_text(json.dumps(data))
+    run = run_notebook(project.ws(), notebook)  # a warning would be an error here
+    assert texts(project.root / run.detail["executed"]) == "2\n"

@@ -173,6 +173,18 @@ def release(workspace: Workspace, job: Job, pause: timedelta = timedelta(), why:
             automation.save_job(tx, dataclasses.replace(back, ended_at=now) if stopped else back)
 
 
+def clock_set_back(tx: Transaction, now: datetime) -> None:
+    """Jobs that were queued, or claimed, while the clock was wrong wait for no date that is years away."""
+    for job in automation.unfinished(tx):
+        right = job
+        if job.due is not None and job.due > now + LONGEST_BACKOFF:
+            right = dataclasses.replace(right, due=now)
+        if job.lease_until is not None and job.lease_until > now + 2 * LEASE:
+            right = dataclasses.replace(right, lease_until=now + LEASE)
+        if right != job:
+            automation.save_job(tx, right)
+
+
 def stop(tx: Transaction, job: Job, now: datetime, why: str = CANCELLED) -> None:
     """End a job that waits; ask the worker that has it to stop."""
     if job.status is RunStatus.QUEUED:

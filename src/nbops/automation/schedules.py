@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nbops.automation.causes import Cause, baseline, causes
-from nbops.automation.jobs import queue, stop
+from nbops.automation.jobs import clock_set_back, queue, stop
 from nbops.automation.notify import check_target
 from nbops.automation.times import check_cron, next_time, seconds
 from nbops.core import clock
@@ -342,6 +342,7 @@ def _mind_the_clock(ws: Workspace, now: datetime) -> None:
         return
     with ws.store.transaction() as tx:
         if last is not None and now < last - JUMP:
+            clock_set_back(tx, now)
             for schedule in schedules.listed(tx):
                 sooner = _next_look(schedule, now)
                 if schedule.next_at is not None and sooner < schedule.next_at:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nbops.checkpoints.leftovers import checkpoint_folder
 from nbops.core.errors import ExecutionError, NbopsError, NotebookError, UsageError, suggestion
+from nbops.core.hushed import hushed
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunStatus
 from nbops.notebook import files, parameters
@@ -316,7 +317,8 @@ def _executed(papermill: Any, step: StepContext, given: Mapping[str, Any], kerne
     """As ``papermill.execute_notebook`` does it, which at its end makes a text of the notebook once more, for no file:
     the engine has written the output, whole or not at all."""
     path = str(step.notebook)
-    nb = papermill.load_notebook_node(path)
+    with hushed(Warning):  # nbformat's, of cell ids that are missing or there twice: it gives new ones
+        nb = papermill.load_notebook_node(path)
     if given:
         nb = papermill.parameterize_notebook(nb, dict(given), kernel_name=kernel, engine_name="nbops")
     nb = papermill.remove_error_markers(papermill.prepare_notebook_metadata(nb, path, None))

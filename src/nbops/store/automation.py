@@ -110,6 +110,11 @@ def open_jobs(reader: Reader, schedule: str) -> list[Job]:
     return [_job(row) for row in rows]
 
 
+def unfinished(reader: Reader) -> list[Job]:
+    """All jobs that aren't done, oldest first."""
+    return [_job(row) for row in reader.rows(f"SELECT body FROM jobs WHERE status IN {_OPEN} ORDER BY seq")]
+
+
 def held(reader: Reader) -> list[Job]:
     """The jobs that some worker has, or had when it died."""
     return [_job(row) for row in reader.rows(f"SELECT body FROM jobs WHERE status IN {_HELD} ORDER BY seq")]
