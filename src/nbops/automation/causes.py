@@ -7,7 +7,7 @@ made (its baseline) is no cause.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -21,6 +21,7 @@ from nbops.core import clock
 from nbops.core.automation import Schedule
 from nbops.core.deployments import Severity
 from nbops.core.errors import UnknownNameError, UsageError
+from nbops.promotion.reference import reference
 from nbops.store import deployments
 from nbops.workspace import Workspace
 
@@ -61,7 +62,10 @@ def baseline(ws: Workspace, schedule: Schedule) -> Mapping[str, Any]:
 
 
 def unseen(ws: Workspace, schedule: Schedule) -> list[str]:
-    """What a schedule waits for that the records don't know: it may yet come, or its name may be wrong."""
+    """What a schedule waits for that the records don't know: it may yet come, or its name may be wrong. And what it
+    won't do, though one might think so."""
+    if watched := schedule.on_drift or schedule.on_degradation:
+        return list(_of_deployment(ws, schedule, watched))
     if schedule.on_data is None:
         return []
     if not schedule.on_data.startswith(URI):
@@ -74,6 +78,24 @@ def unseen(ws: Workspace, schedule: Schedule) -> list[str]:
     except UnknownNameError as error:
         return [f"{error}; the schedule waits for its first version"]
     return []
+
+
+def _of_deployment(ws: Workspace, schedule: Schedule, watched: str) -> Iterator[str]:
+    wishes = ws.settings.deployment(watched)
+    if schedule.on_degradation is not None and not wishes.triggers.degradation:
+        yield f"[deployments.{watched}.triggers] degradation is 0, so the schedule is never due; give a bound, as 1.3"
+    elif schedule.on_degradation is not None and reference(ws, watched) is None:
+        yield (
+            f"no error is known that {watched!r} was accepted at, so the schedule isn't due; say it:"
+            f" reference = … under [deployments.{watched}.triggers]"
+        )
+    if wishes.pipeline is None:
+        yield (
+            f"the schedule promotes nothing; that a challenger meets the champion at the gates, say pipeline = … under"
+            f" [deployments.{watched}], which retrains without a schedule"
+        )
+    elif schedule.on_degradation is not None:
+        yield f"[deployments.{watched}] has a pipeline, so it is retrained for the same reason without the schedule"
 
 
 def _times(schedule: Schedule, now: datetime) -> tuple[Sequence[Cause], datetime]:
