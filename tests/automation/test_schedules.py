@@ -151,6 +151,15 @@ def test_a_run_that_is_due_while_the_last_one_is_not_done(ws: Workspace, overlap
     assert (job.id, job.status) == (new[0].id, RunStatus.COMPLETED)
 
 
+def test_a_run_that_replaces_one_which_waited_takes_its_turn(ws: Workspace) -> None:
+    schedules.add(ws, "busy", wish(cron="* * * * *", overlap="queue"))
+    schedules.add(ws, "newest", wish(cron="* * * * *", overlap="cancel-old"))
+    for minutes in (1, 2, 3):
+        schedules.fire(later(ws, minutes=minutes, seconds=1))
+    order = [job.schedule for job in do_all(later(ws, minutes=4))]
+    assert sorted(order[:2]) == ["busy", "newest"] and order[2:] == ["busy", "busy"]
+
+
 def test_retries_wait_longer_each_time_and_then_it_has_failed(ws: Workspace) -> None:
     schedules.add(ws, "s", wish(cron="0 0 1 * *", retries=2, backoff="10m"))
     schedules.run_now(ws, "s")

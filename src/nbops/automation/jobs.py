@@ -75,7 +75,7 @@ class JobError(ExecutionError):
 
 def queue(tx: Transaction, decision: Decision, now: datetime, **how: Any) -> Job:
     """A new job for a decision that has just been taken."""
-    job = Job(id=new_id(), decision=decision.id, status=RunStatus.QUEUED, created_at=now, due=now, **how)
+    job = Job(id=new_id(), decision=decision.id, status=RunStatus.QUEUED, created_at=now, **{"due": now, **how})
     automation.save_job(tx, job)
     return job
 

@@ -22,6 +22,7 @@ from nbops.core.automation import Decision, Job, Schedule
 from nbops.core.errors import NbopsError, ParameterError, RefusedError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.redaction import REDACTED, redact, redact_text
+from nbops.core.runs import RunStatus
 from nbops.pipeline.execute import checked_params
 from nbops.pipeline.graph import chosen, notebooks
 from nbops.pipeline.plan import checked_given
@@ -316,13 +317,17 @@ def _decide(
         decided.append(decision)
     if decision.action != "run":
         return None
+    due = now
     if schedule.overlap == "cancel-old":
         for old in running:
             stop(tx, old, now)
+        # in the place of one that waited: where workers are busy, it would never be its turn
+        due = min([now, *(old.due for old in running if old.status is RunStatus.QUEUED and old.due is not None)])
     return queue(
         tx,
         decision,
         now,
+        due=due,
         schedule=schedule.name,
         attempts=schedule.retries + 1,
         backoff_s=schedule.backoff_s,
