@@ -112,7 +112,7 @@ def run_sweep(
     check_timeouts(timeout_s=timeout_s)
     check_kernel(notebook, None)
     read = files.read(notebook)
-    schema = parameters.of_notebook(read)
+    schema = parameters.accepted(read, given)
     where = f"the notebook {str(notebook)!r}"
     if not given:
         raise ParameterError("a sweep needs something to go over: -p name=1,2,3 or -p name=2..8")
