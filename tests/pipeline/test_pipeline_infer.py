@@ -83,6 +83,19 @@ def test_what_goes_round_in_a_circle_is_noted_and_no_notebooks_is_an_error(proje
         infer(project.ws(), project.root / "empty")
 
 
+def test_databases_and_what_modules_touch_are_noted(project):
+    (project.root / "helpers.py").write_text("def save(x): open('out.txt', 'w').write(x)\n")
+    project.notebook("deep/a.ipynb", "import sqlite3\nsqlite3.connect('../shop.db')")
+    project.notebook("b.ipynb", "import helpers\nhelpers.save('x')")
+    found = infer(project.ws(), project.root)
+    first, second = found.notes
+    assert first.startswith("b.ipynb runs helpers.py: which files that touches is known when it has run once")
+    assert second.startswith("deep/a.ipynb uses the database shop.db: an input of it, if it only reads")
+    run_notebook(project.ws(), project.root / "b.ipynb")
+    again = infer(project.ws(), project.root)
+    assert again.notes == (second,) and again.pipeline.steps["b"].outputs == ("out.txt",)
+
+
 def tagged(project, name: str, cells: list[tuple[str, str]]):
     path = project.notebook(name, *(source for _, source in cells))
     data = json.loads(path.read_text())
