@@ -20,7 +20,7 @@ from scheduled import ws as ws  # a fixture
 
 from nbops.automation import schedules
 from nbops.automation.job_process import in_process
-from nbops.automation.jobs import Control, JobError, carry, claim, finish
+from nbops.automation.jobs import Control, JobError, StoppedError, carry, claim, finish
 from nbops.automation.tick import tick
 from nbops.automation.worker import Worker, workers
 from nbops.core.automation import Decision, Job
@@ -342,3 +342,22 @@ def test_a_worker_that_is_told_to_stop_lets_its_job_end_within_its_grace(ws: Wor
     assert doing.wait(30) and worker.busy == 1
     worker.stop()
     assert job(ws, "s").status is RunStatus.COMPLETED  # type: ignore[union-attr]
+
+
+def test_a_worker_that_is_told_twice_to_stop_puts_its_job_back_at_once(ws: Workspace) -> None:
+    schedules.add(live(ws), "s", wish(every="1h"))
+    schedules.run_now(live(ws), "s")
+    doing = threading.Event()
+
+    def runner(_ws: Workspace, _decision: Decision, _job: Job, control: Control) -> dict[str, Any]:
+        doing.set()
+        control.stop.wait()
+        raise StoppedError(control.why)
+
+    worker = Worker(live(ws), runner=runner, poll_s=0.05, grace_s=3600)
+    worker.start()
+    assert doing.wait(30)
+    worker.ask_to_stop()
+    worker.ask_to_stop()
+    until(lambda: job(ws, "s").status is RunStatus.QUEUED)  # type: ignore[union-attr]
+    worker.stop()
