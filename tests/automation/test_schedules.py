@@ -16,6 +16,7 @@ from scheduled import ws as ws  # a fixture
 
 from nbops.automation import schedules
 from nbops.automation.causes import unseen
+from nbops.automation.job_process import in_process
 from nbops.automation.jobs import LEASE, Control, StoppedError, carry, claim, stop
 from nbops.core.automation import Job
 from nbops.core.errors import (
@@ -287,6 +288,34 @@ def test_a_store_that_was_away_is_no_failed_attempt(ws: Workspace) -> None:
     assert carry(ws, *claimed, away).status is RunStatus.QUEUED
     (job,) = do_all(later(ws, minutes=1))
     assert (job.status, job.attempt) == (RunStatus.COMPLETED, 2)
+
+
+def test_a_job_waits_while_another_run_makes_what_it_would(ws: Workspace) -> None:
+    made = '[pipelines.train.steps.train]\nnotebook = "train.ipynb"\noutputs = ["out"]\n'
+    (ws.root / "nbops.toml").write_text(made)
+    notebook(ws.root / "train.ipynb", "# parameters\nn = 0", "open('out', 'w').close()")
+    ws = dataclasses.replace(ws, settings=opened(ws.root, toml=made).settings)
+    other = Run(
+        id="a" * 16,
+        kind=RunKind.PIPELINE,
+        name="train",
+        experiment="train",
+        status=RunStatus.IN_PROGRESS,
+        started_at=NOW,
+        owner=this_process(),
+        detail={"outputs": ["out"]},
+    )
+    with ws.store.transaction() as tx:
+        runs.save(tx, other)
+    schedules.add(ws, "s", wish(every="1h"))
+    schedules.run_now(ws, "s")
+    (waiting,) = do_all(ws, in_process)
+    assert waiting.status is RunStatus.QUEUED and "the pipeline 'train' is running (run aaaaaa)" in str(waiting.error)
+    assert do_all(later(ws, seconds=10), in_process) == []
+    with ws.store.transaction() as tx:
+        runs.save(tx, dataclasses.replace(other, status=RunStatus.COMPLETED, ended_at=NOW))
+    (done,) = do_all(later(ws, minutes=1), in_process)
+    assert done.status is RunStatus.COMPLETED, done.error
 
 
 def test_stopping(ws: Workspace) -> None:

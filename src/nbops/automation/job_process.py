@@ -23,7 +23,7 @@ from typing import IO, Any
 from nbops.automation.jobs import Control, JobError, StoppedError
 from nbops.automation.remedies import REMEDIES, ran
 from nbops.core.automation import Decision, Job
-from nbops.core.errors import NbopsError, StoreAwayError, StoreError, StoreLockedError
+from nbops.core.errors import BusyError, NbopsError, StoreAwayError, StoreError, StoreLockedError
 from nbops.core.redaction import redact_text
 from nbops.pipeline import own_process
 from nbops.store import automation, schedules
@@ -50,6 +50,8 @@ def in_process(workspace: Workspace, decision: Decision, job: Job, control: Cont
         After it was asked to stop.
     StoreAwayError
         If the child couldn't use the store.
+    BusyError
+        If another run is making what the job would.
     """
     schedule = schedules.find(workspace.store, decision.schedule) if decision.schedule else None
     timeout_s = schedule.timeout_s if schedule else None
@@ -85,6 +87,8 @@ def in_process(workspace: Workspace, decision: Decision, job: Job, control: Cont
             raise StoppedError(control.why)
         if "away" in said:
             raise StoreAwayError(said["away"])
+        if "busy" in said:
+            raise BusyError(said["busy"])
         if "error" in said:
             raise JobError(said["error"], said.get("result", {}))
         if "stopped" in said:
@@ -174,6 +178,8 @@ def main() -> None:
         said = {"stopped": True}
     except JobError as error:
         said = {"error": str(error), "result": error.result}
+    except BusyError as error:
+        said = {"busy": str(error)}
     except (StoreAwayError, StoreLockedError) as error:
         said = {"away": str(error)}
     except NbopsError as error:

@@ -18,7 +18,7 @@ from typing import Any
 
 from nbops.core.automation import Decision, Job
 from nbops.core.deployments import Alert, Severity
-from nbops.core.errors import ExecutionError, NbopsError, StoreAwayError, StoreError, StoreLockedError
+from nbops.core.errors import BusyError, ExecutionError, NbopsError, StoreAwayError, StoreError, StoreLockedError
 from nbops.core.ids import new_id
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Owner, RunStatus
@@ -31,6 +31,9 @@ LEASE = timedelta(minutes=3)
 RENEWED_EVERY_S = 15.0
 AWAY_FOR = timedelta(seconds=10)
 """How long a job waits that could not be done because the store was away or locked."""
+
+BUSY_FOR = timedelta(seconds=30)
+"""How long a job waits that would make what another run is making."""
 
 LONGEST_BACKOFF = timedelta(days=1)
 ENDED = "ended "
@@ -132,6 +135,9 @@ def carry(workspace: Workspace, decision: Decision, job: Job, runner: Runner, co
         except (StoreAwayError, StoreLockedError) as away:
             release(workspace, job, AWAY_FOR, str(away))
             return dataclasses.replace(job, status=RunStatus.QUEUED, error=str(away))
+        except BusyError as busy:
+            release(workspace, job, BUSY_FOR, str(busy))
+            return dataclasses.replace(job, status=RunStatus.QUEUED, error=str(busy))
         except JobError as failure:
             error, result = redact_text(str(failure)), failure.result
         except Exception as failure:  # noqa: BLE001 - kept with the job; whatever it is, no job may stay claimed

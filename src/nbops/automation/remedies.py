@@ -17,7 +17,7 @@ from typing import Any
 from nbops.automation.jobs import JobError
 from nbops.automation.schedules import notebooks_of
 from nbops.core.automation import Decision, Schedule
-from nbops.core.errors import NbopsError, NotebookError, RefusedError, SettingsError, StoreError
+from nbops.core.errors import BusyError, NbopsError, NotebookError, RefusedError, SettingsError, StoreError
 from nbops.core.models import Action
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline.attempt import Attempt, GoOn, executed
@@ -91,6 +91,8 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
     ------
     JobError
         If it fails; its result has the same keys.
+    BusyError
+        If another run is making what it would.
     """
     assert decision.schedule is not None
     schedule = schedules.get(workspace.store, decision.schedule)
@@ -125,6 +127,8 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
                     ),
                     progress,
                 )
+    except BusyError:
+        raise
     except NbopsError as error:
         result = {"notebooks": versions, **ran(workspace, decision)}
         raise JobError(f"{type(error).__name__}: {error}", result) from error
