@@ -190,6 +190,7 @@ def test_steps_in_a_circle_are_refused(project):
         ("import sqlite3 as sq\nx = sq.connect(':memory:')", "a connection"),
         ("with open('a.txt') as x: pass", "an open file"),
         ("x = {1, 2}", "a set"),
+        ("import pathlib\nname = input()\nx = pathlib.Path(name)", "a path"),
         ("x = (n for n in range(3))", "a generator"),
         ("class Shop: pass\nx: Shop = Shop()", "an instance of Shop"),
     ],
@@ -207,7 +208,8 @@ def test_what_a_step_can_make_itself_is_repeated_and_what_changed_is_handed_over
         "more.ipynb",
         [
             ("parameters", "base = 2"),
-            ("step:a", "from math import *\nfrom pathlib import Path\nimport numpy as np\nfolder = Path('in') / 'b'"),
+            ("imports", "from pathlib import Path"),
+            ("step:a", "from math import *\nimport numpy as np\nfolder = Path('in') / 'b'"),
             ("", "try:\n    import nowhere\nexcept ImportError:\n    nowhere = None\nhalf = lambda n: n / 2"),
             ("", "base = base + 3\nmean = np.float64(1.5)\nscores = {'mean': np.float32(0.5)}"),
             ("step:bé", "print(sqrt(4), folder.name, nowhere, half(base), mean, scores)"),

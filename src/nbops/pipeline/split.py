@@ -204,6 +204,7 @@ def _connect(before: list[Mapping[str, Any]], cuts: list[Cut], said: Mapping[str
     seen = _Seen()
     for cell in before:
         seen.learn(0, cell)
+    repeatable = set(_definitions(before, seen, (), everywhere))
     definitions: dict[str, str] = {}
     bound: dict[str, Cut] = {}
     problems: dict[str, None] = {}
@@ -231,7 +232,7 @@ def _connect(before: list[Mapping[str, Any]], cuts: list[Cut], said: Mapping[str
         one.needs += [n for n in said.get(one.name, ()) if n not in one.needs and any(c.name == n for c in cuts)]
         for number, cell in zip(one.numbers, one.cells, strict=True):
             seen.learn(number, cell)
-        own = _definitions(one.cells, seen, definitions)
+        own = _definitions(one.cells, seen, {*definitions, *(repeatable - set(bound))}, everywhere - set(bound))
         definitions |= own
         for name in binds - set(own):
             bound[name] = one
@@ -309,13 +310,15 @@ def _names_of(cells: Iterable[Mapping[str, Any]]) -> tuple[set[str], set[str]]:
     return reads, binds
 
 
-def _definitions(cells: list[Mapping[str, Any]], seen: _Seen, earlier: Iterable[str]) -> dict[str, str]:
+def _definitions(
+    cells: list[Mapping[str, Any]], seen: _Seen, earlier: Iterable[str], everywhere: set[str]
+) -> dict[str, str]:
     """{name: the statement that defines it} of what is repeated, not handed over: imports, functions, classes, and
-    values as simple as a path."""
+    values as simple as a path. `earlier` are the names of those before, `everywhere` those that every step has."""
     found: dict[str, str] = {}
     for node in _statements(cells):
         text = ast.unparse(node)
-        defined = _defined(node, seen, {*found, *earlier})
+        defined = _defined(node, seen, {*found, *earlier}, everywhere)
         for name in names(text).writes | names(text).mutates:
             found.pop(name, None)
             if name in defined:
@@ -323,7 +326,7 @@ def _definitions(cells: list[Mapping[str, Any]], seen: _Seen, earlier: Iterable[
     return found
 
 
-def _defined(node: ast.stmt, seen: _Seen, known: set[str]) -> set[str]:
+def _defined(node: ast.stmt, seen: _Seen, known: set[str], everywhere: set[str]) -> set[str]:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return {node.name}
     if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -339,7 +342,7 @@ def _defined(node: ast.stmt, seen: _Seen, known: set[str]) -> set[str]:
         if isinstance(node, ast.Assign)
         and len(node.targets) == 1
         and remade(value, seen.imports, known)
-        and (isinstance(value, ast.Lambda) or names(ast.unparse(value)).reads <= known)
+        and (isinstance(value, ast.Lambda) or names(ast.unparse(value)).reads <= known | everywhere)
     }
 
 

@@ -59,9 +59,14 @@ _NODES: dict[type[ast.expr], str] = {
     ast.GeneratorExp: "a generator",
     ast.Lambda: "a function",
 }
-_REMADE = frozenset(
-    {"pathlib.Path", "pathlib.PurePath", "re.compile", "datetime.timedelta", "datetime.date", "datetime.datetime"}
-)
+_REMADE = {
+    "pathlib.Path": "a path",
+    "pathlib.PurePath": "a path",
+    "re.compile": "a pattern",
+    "datetime.timedelta": _TIME,
+    "datetime.date": _TIME,
+    "datetime.datetime": _TIME,
+}
 
 
 def unhandable(made: ast.expr, imports: Mapping[str, str], classes: Iterable[str]) -> str | None:
@@ -78,7 +83,7 @@ def unhandable(made: ast.expr, imports: Mapping[str, str], classes: Iterable[str
         return f"a {type(made.value).__name__} value"
     if isinstance(made, ast.Call):
         name = _full(made.func, imports)
-        return f"an instance of {name}" if name in classes else _MADE_BY.get(name)
+        return f"an instance of {name}" if name in classes else _MADE_BY.get(name) or _REMADE.get(name)
     return _NODES.get(type(made))
 
 
