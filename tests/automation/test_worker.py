@@ -19,7 +19,8 @@ from scheduled import again, later, notebook, opened, well, wish
 from scheduled import ws as ws  # a fixture
 
 from nbops.automation import schedules
-from nbops.automation.jobs import Control
+from nbops.automation.job_process import in_process
+from nbops.automation.jobs import Control, JobError, StoppedError, carry, claim, finish
 from nbops.automation.tick import tick
 from nbops.automation.worker import Worker, workers
 from nbops.core.automation import Decision, Job
@@ -211,6 +212,43 @@ def test_a_killed_worker_leaves_its_job_to_another_which_is_stopped_and_leaves_i
     ws.store.close()
 
 
+@pytest.mark.slow
+def test_a_job_that_was_taken_over_from_a_suspended_worker_is_done_once(tmp_path: Path) -> None:
+    ws = live(opened(tmp_path / "w"))
+    text = (
+        "import os, time; open(f'begun-{os.getpid()}', 'w').close()\nwhile not os.path.exists('go'): time.sleep(0.05)"
+    )
+    notebook(ws.root / "long.ipynb", text)
+    schedules.add(ws, "s", one("long.ipynb"))
+    schedules.run_now(ws, "s")
+    first = claim(ws)
+    assert first is not None
+    said: list[str] = []
+
+    def suspended() -> None:  # nobody renews the lease
+        with pytest.raises(JobError) as stopped:
+            in_process(ws, *first, Control())
+        said.append(str(stopped.value))
+        ws.store.close()
+
+    thread = threading.Thread(target=suspended)
+    thread.start()
+    until(lambda: list(ws.root.glob("begun-*")))
+    second = claim(later(ws, minutes=4))
+    assert second is not None and second[1].attempt == 2
+    thread.join(60)
+    assert said == ["ExecutionError: its process was interrupted"]
+    (ws.root / "go").touch()
+    assert in_process(ws, *second, Control())["outcome"] == "completed"
+    marks = len(list(ws.root.glob("begun-*")))
+    assert finish(ws, *first, RunStatus.COMPLETED, {}, None).status is RunStatus.LOST
+    third = claim(later(ws, minutes=8))  # the second was suspended before it could say so
+    assert third is not None
+    assert carry(ws, *third, in_process).status is RunStatus.COMPLETED
+    assert len(list(ws.root.glob("begun-*"))) == marks
+    ws.store.close()
+
+
 def test_a_store_that_goes_away_and_comes_back(tmp_path: Path, postgres_server: Server) -> None:
     ws = live(opened(tmp_path / "w", postgres_server.database()))
     doing, go = threading.Event(), threading.Event()
@@ -304,3 +342,22 @@ def test_a_worker_that_is_told_to_stop_lets_its_job_end_within_its_grace(ws: Wor
     assert doing.wait(30) and worker.busy == 1
     worker.stop()
     assert job(ws, "s").status is RunStatus.COMPLETED  # type: ignore[union-attr]
+
+
+def test_a_worker_that_is_told_twice_to_stop_puts_its_job_back_at_once(ws: Workspace) -> None:
+    schedules.add(live(ws), "s", wish(every="1h"))
+    schedules.run_now(live(ws), "s")
+    doing = threading.Event()
+
+    def runner(_ws: Workspace, _decision: Decision, _job: Job, control: Control) -> dict[str, Any]:
+        doing.set()
+        control.stop.wait()
+        raise StoppedError(control.why)
+
+    worker = Worker(live(ws), runner=runner, poll_s=0.05, grace_s=3600)
+    worker.start()
+    assert doing.wait(30)
+    worker.ask_to_stop()
+    worker.ask_to_stop()
+    until(lambda: job(ws, "s").status is RunStatus.QUEUED)  # type: ignore[union-attr]
+    worker.stop()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -96,3 +98,27 @@ def test_parameters_are_listed(project: Path) -> None:
     assert rows[1] == ["n", "int", "1", "how", "many"]
     (listed,) = json.loads(nbops(project, "params", "make.ipynb", "--json").stdout)
     assert (listed["name"], listed["type"], listed["default"], listed["help"]) == ("n", "int", 1, "how many")
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.2, 1.0])
+def test_ctrl_c_twice_while_workers_start_leaves_no_traceback(project: Path, moment: float) -> None:
+    command = [sys.executable, "-uc", "from nbops.cli.main import main; print('here', flush=True); main()"]
+    process = subprocess.Popen(
+        [*command, "pipeline", "run", "--jobs", "2"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    begun = project / ".nbops" / "runs"
+    while process.poll() is None and not begun.exists():
+        time.sleep(0.01)
+    time.sleep(moment)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.4)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT, 1), "1: it was done before"
+    assert "Traceback" not in said and "Exception" not in said

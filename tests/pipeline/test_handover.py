@@ -13,6 +13,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LinearRegression
 
 from nbops.core import redaction
+from nbops.core.canonical import canonical
 from nbops.core.errors import CorruptArtifactError, UnknownNameError, UsageError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.pipeline.handover import input as take
@@ -63,6 +64,13 @@ def test_json_comes_back_with_its_types(value):
     found = take("plain")
     assert found == value
     assert type(found) is type(value)
+
+
+def test_numbers_of_numpy_come_back_as_pythons():
+    output("scores", {"mae": np.float64(0.5), "rows": [np.int64(3)], "well": np.bool_(True)})
+    assert canonical(take("scores")) == canonical({"mae": 0.5, "rows": [3], "well": True})
+    output("mae", np.float32(0.5))
+    assert (take("mae"), type(take("mae"))) == (0.5, float)
 
 
 def test_nan_comes_back_as_nan():

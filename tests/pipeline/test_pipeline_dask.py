@@ -36,6 +36,7 @@ from nbops.pipeline.progress import StepEvent
 from nbops.pipeline.run import run_pipeline
 from nbops.pipeline.step_log import log_of
 from nbops.pipeline.step_run import TakenError, close_step, give_up, open_step
+from nbops.pipeline.sweep import run_sweep
 from nbops.store import records, runs
 from nbops.store.postgres import without_password
 from needs import missing
@@ -362,6 +363,7 @@ RUNNER = """
 import sys
 from pathlib import Path
 from nbops.pipeline.run import run_pipeline
+from nbops.pipeline.sweep import run_sweep
 from nbops.workspace import open_workspace
 run_pipeline(open_workspace(Path(sys.argv[1])), sys.argv[3], scheduler=sys.argv[2])
 """
@@ -392,6 +394,19 @@ def test_when_the_runner_stops_its_kernels_do(shared, processes):
     assert pipeline.status == "LOST"
     until(lambda: [run.status for run in steps(shared, "orphaned")] == [RunStatus.STOPPED])
     assert not any((shared.root / f"made-{name}.txt").exists() for name in ends)
+
+
+@pytest.mark.parametrize("how", [{}, {"optuna": 4}])
+def test_the_trials_of_a_sweep_on_the_cluster(shared, processes: Processes, how: dict[str, int]) -> None:
+    cells = ("# parameters\nx = 0", "import nbops\nnbops.log_metric('loss', (x - 2) ** 2)\nassert x < 4")
+    notebook = shared.notebook("tried.ipynb", *cells)
+    given = {"x": "1..4" if not how else "1..3"}
+    here = {"metric": "loss", "maximize": False, **how}
+    done = run_sweep(shared.ws(), notebook, given, scheduler=processes.address, **here)
+    assert done.run.status is (RunStatus.COMPLETED if how else RunStatus.FAILED)
+    assert len(done.trials) == 4
+    assert done.best is not None
+    assert os.getpid() not in {trial.run.owner.pid for trial in done.trials}
 
 
 def test_a_scheduler_that_is_not_there_and_dask_that_is_not_there_are_said_before_anything_is_recorded(

@@ -83,6 +83,19 @@ def test_what_goes_round_in_a_circle_is_noted_and_no_notebooks_is_an_error(proje
         infer(project.ws(), project.root / "empty")
 
 
+def test_databases_and_what_modules_touch_are_noted(project):
+    (project.root / "helpers.py").write_text("def save(x): open('out.txt', 'w').write(x)\n")
+    project.notebook("deep/a.ipynb", "import sqlite3\nsqlite3.connect('../shop.db')")
+    project.notebook("b.ipynb", "import helpers\nhelpers.save('x')")
+    found = infer(project.ws(), project.root)
+    first, second = found.notes
+    assert first.startswith("b.ipynb runs helpers.py: which files that touches is known when it has run once")
+    assert second.startswith("deep/a.ipynb uses the database shop.db: an input of it, if it only reads")
+    run_notebook(project.ws(), project.root / "b.ipynb")
+    again = infer(project.ws(), project.root)
+    assert again.notes == (second,) and again.pipeline.steps["b"].outputs == ("out.txt",)
+
+
 def tagged(project, name: str, cells: list[tuple[str, str]]):
     path = project.notebook(name, *(source for _, source in cells))
     data = json.loads(path.read_text())
@@ -131,3 +144,83 @@ def test_a_notebook_cut_into_steps_does_what_it_did_whole(project, texts):
         split(project.ws(), notebook)
     with pytest.raises(NotebookError, match=r"no cell of .* begins a step; give cells the tag step:NAME"):
         split(project.ws(), project.notebook("plain.ipynb", "1"))
+
+
+def cut_off(project, *cells: tuple[str, str]) -> list[str]:
+    """The lines of the refusal; nothing has been written."""
+    notebook = tagged(project, "refused.ipynb", list(cells))
+    with pytest.raises(NotebookError) as refusal:
+        split(project.ws(), notebook, project.root / "cut")
+    assert not (project.root / "cut").exists()
+    first, *lines = str(refusal.value).splitlines()
+    assert first == f"{str(notebook)!r} can't be cut so, and nothing was written:"
+    return [line.strip() for line in lines]
+
+
+def test_tags_that_name_no_step_are_refused(project):
+    assert cut_off(
+        project, ("step:load", "x = 1"), ("step:use prev:laod", "x"), ("step:a step:b", ""), ("step:two words", "y = (")
+    ) == [
+        "cell 4 begins several steps: a, b; let it begin one",
+        "cell 5 is no valid Python, so what it needs isn't known; correct it, or give it the tag 'skip'",
+        "the tag 'prev:laod' of cell 3: there is no step 'laod'; did you mean 'load'?",
+    ]
+    assert cut_off(project, ("step:", "x = 1"), ("step:use", "x")) == [
+        "the tag 'step:' of cell 2 names no step; a name has letters, digits, - and _"
+    ]
+
+
+def test_steps_in_a_circle_are_refused(project):
+    assert cut_off(project, ("step:load prev:use", "x = 1"), ("step:use", "x")) == [
+        "the steps go round in a circle: load needs use needs load; look at their tags prev:…"
+    ]
+    assert cut_off(project, ("step:a", "x = 1"), ("step:b", "y = x"), ("step:a", "z = y")) == [
+        "cell 4 of the step 'a' needs 'y' as cell 3 of 'b' leaves it, and 'b' comes after 'a';"
+        " let a step with another name begin at cell 4"
+    ]
+    assert cut_off(project, ("step:a", "x = 1"), ("step:b", "y = x"), ("step:a", "x = 2")) == [
+        "cell 3 of the step 'b' needs 'x' as it is before cell 4 of 'a' changes it;"
+        " let a step with another name begin at cell 4"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("made", "what"),
+    [
+        ("import sqlite3 as sq\nx = sq.connect(':memory:')", "a connection"),
+        ("with open('a.txt') as x: pass", "an open file"),
+        ("x = {1, 2}", "a set"),
+        ("import pathlib\nname = input()\nx = pathlib.Path(name)", "a path"),
+        ("x = (n for n in range(3))", "a generator"),
+        ("class Shop: pass\nx: Shop = Shop()", "an instance of Shop"),
+    ],
+)
+def test_what_cant_be_handed_over_is_foreseen(project, made, what):
+    (said,) = cut_off(project, ("step:a", made), ("step:b", "print(x)"))
+    assert said.startswith("cell 2 makes 'x' (") and f": {what} can't be handed over; make it in each step" in said
+    tagged(project, "alone.ipynb", [("step:a", made + "\nprint(x)"), ("step:b", "print(2)")])
+    assert len(split(project.ws(), project.root / "alone.ipynb", project.root / "two")[0]) == 2
+
+
+def test_what_a_step_can_make_itself_is_repeated_and_what_changed_is_handed_over(project, texts):
+    notebook = tagged(
+        project,
+        "more.ipynb",
+        [
+            ("parameters", "base = 2"),
+            ("imports", "from pathlib import Path"),
+            ("step:a", "from math import *\nimport numpy as np\nfolder = Path('in') / 'b'"),
+            ("", "try:\n    import nowhere\nexcept ImportError:\n    nowhere = None\nhalf = lambda n: n / 2"),
+            ("", "base = base + 3\nmean = np.float64(1.5)\nscores = {'mean': np.float32(0.5)}"),
+            ("step:bé", "print(sqrt(4), folder.name, nowhere, half(base), mean, scores)"),
+        ],
+    )
+    _, (_, second) = cut(files.read(notebook))
+    assert second.takes == ["base", "mean", "scores"]
+    _, toml = split(project.ws(), notebook)
+    project.toml(toml)
+    run, _ = project.run()
+    from nbops.store import runs
+
+    (last,) = [r for r in runs.children(project.ws().store, run.id) if r.name == "bé"]
+    assert texts(project.root / last.detail["executed"]) == "2.0 b None 2.5 1.5 {'mean': 0.5}\n"

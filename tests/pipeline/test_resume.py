@@ -310,6 +310,32 @@ def test_what_was_patched_into_a_module_is_patched_again(project):
     assert said(project, second) == "once\n42\n"
 
 
+def test_logging_and_the_like_are_set_up_again(project):
+    sources = (
+        "import logging, sys\nlogging.basicConfig(level=logging.INFO, stream=sys.stdout, format='> %(message)s')",
+        "log = logging.getLogger('shop')\nlog.setLevel(logging.DEBUG)",
+        "from tqdm.auto import tqdm\ntqdm.pandas()",
+        "import pandas as pd\ndata = pd.DataFrame({'n': range(3)})\nlogging.getLogger('data').setLevel(logging.ERROR)",
+        SLOW,
+        "import os\nif os.path.exists('broken'): raise RuntimeError('broken')",
+        "log.debug('found')\nprint(hasattr(data, 'progress_apply'))",
+    )
+    (project.root / "broken").touch()
+    first = failed(project, project.notebook("logs.ipynb", *sources))
+    (project.root / "broken").unlink()
+    second = resume_notebook(project.ws(), first.id)
+    again = {"1": ["logging.basicConfig"], "2": ["logging"], "3": ["tqdm.auto.tqdm.pandas"]}
+    assert second.detail["resumed"]["ran_again"] == again, "cell 4 makes data, which may have taken an hour"
+    assert said(project, second).endswith("> found\nTrue\n")
+
+
+def test_a_set_up_that_may_not_run_again_hinders_nobody():
+    sources = ("level = 10", "import logging\nlogging.basicConfig(level=level)", "level = 20", "a = 1")
+    assert plan(sources, [boundary(3, sources)], failed=3, effects={}) == Plan(cell=3, again={})
+    assert plan(sources, [boundary(2, sources)], failed=3, effects={}).again == {1: ("logging.basicConfig",)}
+    assert plan(sources, [boundary(2, sources)], failed=3, effects={1: "x"}).again == {}
+
+
 def test_an_older_state_is_taken_where_the_newest_is_no_good():
     sources = ("g = (i for i in range(3))", "a = 1", "next(g)", "next(g)")
     newest = boundary(3, sources, g="builtins.generator can't be kept")

@@ -19,6 +19,7 @@ from nbops.core.errors import ExecutionError, NotebookError, ParameterError, Usa
 from nbops.core.runs import RunKind, RunStatus
 from nbops.pipeline.execute import run_notebook
 from nbops.pipeline.progress import StepEvent
+from nbops.pipeline.sweep import run_sweep
 from nbops.store import records, runs
 
 
@@ -388,3 +389,55 @@ def test_the_notebook_itself_is_never_the_output_whatever_it_is_called(project):
             run_notebook(project.ws(), notebook, output)
     assert notebook.read_bytes() == before
     assert runs.listed(project.ws().store) == []
+
+
+def test_cell_ids_that_are_missing_or_there_twice_are_no_news_for_whoever_runs_it(project, texts):
+    notebook = project.notebook("ids.ipynb", "x = 1", "x += 1", "print(x)")
+    data = json.loads(notebook.read_text())
+    data["cells"][1]["id"] = data["cells"][0]["id"]
+    del data["cells"][2]["id"]
+    notebook.write_text(json.dumps(data))
+    run = run_notebook(project.ws(), notebook)  # a warning would be an error here
+    assert texts(project.root / run.detail["executed"]) == "2\n"
+
+
+@pytest.fixture
+def kernels(tmp_path, monkeypatch):
+    """Makes kernel specs: name, program, language."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+
+    def made(name: str, *argv: str, language: str = "python") -> None:
+        folder = tmp_path / "jupyter" / "kernels" / name
+        folder.mkdir(parents=True)
+        (folder / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": name, "language": language}))
+
+    return made
+
+
+def test_a_kernel_whose_environment_is_gone_and_one_that_ends_at_once_are_said(project, kernels):
+    kernels("gone", "/no/such/python", "-m", "ipykernel_launcher", "-f", "{connection_file}")
+    notebook = project.notebook("a.ipynb", "1")
+    with pytest.raises(
+        NotebookError, match=r"the kernel 'gone' can't be started: .*kernel.json' names the program '/no/"
+    ):
+        run_notebook(project.ws(), notebook, kernel="gone")
+    assert runs.listed(project.ws().store) == []
+    kernels("ends", sys.executable, "-c", "import sys; sys.exit(3)", "{connection_file}")
+    with pytest.raises(ExecutionError, match="its kernel 'ends' ended while it was started; 'jupyter console --kernel"):
+        run_notebook(project.ws(), notebook, kernel="ends")
+
+
+def test_the_parameters_of_another_language_are_those_that_are_given(project, kernels, texts):
+    kernels(
+        "ir", sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", language="R"
+    )  # R's `=` is Python's
+    project.notebook("r.ipynb", "# parameters\nrate = 1", "print(rate)", kernel="ir", language="R")
+    project.toml('[pipelines.main.steps.a]\nnotebook = "r.ipynb"\nparams = { rate = 2 }\n')
+    for given, printed in (({}, "2\n"), ({"rate": "3"}, "3\n")):
+        run, _ = project.run(params=given)
+        (step,) = runs.children(project.ws().store, run.id)
+        assert texts(project.root / step.detail["executed"]) == printed
+    with pytest.raises(ParameterError, match="no step of the pipeline 'main' has a parameter 'nothing'"):
+        project.run(params={"nothing": 1})
+    done = run_sweep(project.ws(), project.root / "r.ipynb", {"rate": "5,6"})
+    assert [trial.point for trial in done.trials] == [{"rate": 5}, {"rate": 6}]

@@ -7,28 +7,25 @@ made (its baseline) is no cause.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
+from nbops.automation.new_files import files
 from nbops.automation.times import GRACE, newest, next_time, times
 from nbops.automation.triggers import degradation
 from nbops.catalog.versions import URI, Catalogue
 from nbops.core import clock
 from nbops.core.automation import Schedule
 from nbops.core.deployments import Severity
-from nbops.core.errors import UnknownNameError
+from nbops.core.errors import UnknownNameError, UsageError
+from nbops.promotion.reference import reference
 from nbops.store import deployments
 from nbops.workspace import Workspace
 
 LOOK_EVERY = {"data": timedelta(seconds=10), "drift": timedelta(seconds=30), "degradation": timedelta(seconds=30)}
-
-SETTLED_S = 5.0
-"""A file that was written less than this ago may not be whole yet."""
 
 AT_A_TIME = 100
 """Of the missed times that are each to be made up for, how many become jobs at one look."""
@@ -57,18 +54,48 @@ def baseline(ws: Workspace, schedule: Schedule) -> Mapping[str, Any]:
     if schedule.kind != "data":
         return {"since": clock.to_text(ws.clock.now())}
     assert schedule.on_data is not None
-    return {"data": _version(ws, schedule.on_data) or _signature(_files(ws, schedule.on_data))}
+    version = _version(ws, schedule.on_data)
+    if version is not None:
+        return {"data": version}
+    there = files(ws.root, schedule.on_data, {}, settled_s=0.0)
+    return {"files": dict(there.known), "chain": clock.to_text(ws.clock.now())}
 
 
 def unseen(ws: Workspace, schedule: Schedule) -> list[str]:
-    """What a schedule waits for that the records don't know: it may yet come, or its name may be wrong."""
-    if schedule.on_data is None or not schedule.on_data.startswith(URI):
+    """What a schedule waits for that the records don't know: it may yet come, or its name may be wrong. And what it
+    won't do, though one might think so."""
+    if watched := schedule.on_drift or schedule.on_degradation:
+        return list(_of_deployment(ws, schedule, watched))
+    if schedule.on_data is None:
         return []
+    if not schedule.on_data.startswith(URI):
+        waits = (
+            f"no file is called {schedule.on_data!r} now, seen from {str(ws.root)!r}; the schedule waits for the first"
+        )
+        return [] if schedule.seen["files"] else [waits]
     try:
         Catalogue(ws).find(schedule.on_data)
     except UnknownNameError as error:
         return [f"{error}; the schedule waits for its first version"]
     return []
+
+
+def _of_deployment(ws: Workspace, schedule: Schedule, watched: str) -> Iterator[str]:
+    wishes = ws.settings.deployment(watched)
+    if schedule.on_degradation is not None and not wishes.triggers.degradation:
+        yield f"[deployments.{watched}.triggers] degradation is 0, so the schedule is never due; give a bound, as 1.3"
+    elif schedule.on_degradation is not None and reference(ws, watched) is None:
+        yield (
+            f"no error is known that {watched!r} was accepted at, so the schedule isn't due; say it:"
+            f" reference = … under [deployments.{watched}.triggers]"
+        )
+    if wishes.pipeline is None:
+        yield (
+            f"the schedule promotes nothing; that a challenger meets the champion at the gates, say pipeline = … under"
+            f" [deployments.{watched}], which retrains without a schedule"
+        )
+    elif schedule.on_degradation is not None:
+        yield f"[deployments.{watched}] has a pipeline, so it is retrained for the same reason without the schedule"
 
 
 def _times(schedule: Schedule, now: datetime) -> tuple[Sequence[Cause], datetime]:
@@ -101,23 +128,18 @@ def _data(ws: Workspace, schedule: Schedule) -> tuple[Sequence[Cause], Mapping[s
         if version == schedule.seen.get("data"):
             return [], schedule.seen
         return [Cause(trigger="data", name=version, why=f"{version} is new", seen={"data": version})], {"data": version}
-    files = _files(ws, schedule.on_data)
-    signature = _signature(files)
-    if signature == schedule.seen.get("data"):
+    known = schedule.seen.get("files", {})
+    now = files(ws.root, schedule.on_data, known)
+    if now.known == known:
         return [], schedule.seen
-    if any(0 <= time.time() - file.stat().st_mtime < SETTLED_S for file in files if file.exists()):
-        return [], schedule.seen  # still being written, perhaps
-    if not files:
-        return [], {**schedule.seen, "data": signature}
-    last = max(files, key=lambda file: file.stat().st_mtime)
-    seen = {
-        "files": len(files),
-        "newest": last.relative_to(ws.root).as_posix() if last.is_relative_to(ws.root) else str(last),
-    }
-    why = f"{schedule.on_data}: {len(files)} files, {seen['newest']} the newest"
+    if not now.known:
+        return [], {**schedule.seen, "files": {}}
+    what = f"{now.newest} the newest" if now.newest else "some are gone"
+    why = f"{schedule.on_data}: {len(now.known)} file{'s' * (len(now.known) != 1)}, {what}"
     # Files that become again what they were before are a change too.
-    name = hashlib.sha256(f"{schedule.seen.get('chain', schedule.seen.get('data'))} {signature}".encode()).hexdigest()
-    return [Cause(trigger="data", name=name, why=why, seen=seen)], {"data": signature, "chain": name}
+    name = hashlib.sha256(f"{schedule.seen.get('chain', '')} {now.digest}".encode()).hexdigest()
+    seen = {"files": len(now.known), "newest": now.newest}
+    return [Cause(trigger="data", name=name, why=why, seen=seen)], {"files": dict(now.known), "chain": name}
 
 
 def _drift(ws: Workspace, schedule: Schedule) -> tuple[Sequence[Cause], Mapping[str, Any]]:
@@ -157,34 +179,13 @@ def _version(ws: Workspace, wanted: str) -> str | None:
     """``data:/NAME@N`` for the newest version of data that is named so; None for a glob."""
     if not wanted.startswith(URI):
         return None
+    if wanted == URI:
+        raise UsageError(f"{wanted!r} names no data; write it like data:/NAME")
     try:
         found = Catalogue(ws).find(wanted)
     except UnknownNameError:
         return f"{wanted}@0"
     return f"{wanted}@{found.number}"
-
-
-def _files(ws: Workspace, pattern: str) -> list[Path]:
-    path = Path(pattern).expanduser()
-    base, below = (Path(path.anchor), str(path.relative_to(path.anchor))) if path.is_absolute() else (ws.root, pattern)
-    return sorted(file for file in base.glob(below) if file.is_file())
-
-
-def _signature(files: Sequence[Path]) -> str:
-    """What tells these files, as they are, from others: paths, sizes, times."""
-    digest = hashlib.sha256()
-    for line in _stats(files):
-        digest.update(line.encode() + b"\n")
-    return digest.hexdigest()
-
-
-def _stats(files: Sequence[Path]) -> Iterator[str]:
-    for file in files:
-        try:
-            stat = file.stat()
-        except FileNotFoundError:  # it went while we looked
-            continue
-        yield f"{file.as_posix()!r} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def _ago(span: timedelta) -> str:

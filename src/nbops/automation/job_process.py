@@ -1,12 +1,14 @@
 """A job in a process of its own: it can be stopped, can't take its worker along, and ends when its worker does.
 
 The worker writes one line to the child's standard input and keeps it open: when the worker dies, however, the child
-reads its end and stops, as it does on SIGINT, with kernels stopped and runs closed. So the job that another worker
-takes over isn't still being done here. Nothing of the job stands on the child's command line.
+reads its end and stops, as it does on SIGINT, with kernels stopped and runs closed. It also stops when it finds that
+another worker has taken its job over, as its own was suspended for longer than the lease. So the job isn't still being
+done here while it is done elsewhere. Nothing of the job stands on the child's command line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -21,7 +23,7 @@ from typing import IO, Any
 from nbops.automation.jobs import Control, JobError, StoppedError
 from nbops.automation.remedies import REMEDIES, ran
 from nbops.core.automation import Decision, Job
-from nbops.core.errors import NbopsError, StoreAwayError, StoreLockedError
+from nbops.core.errors import BusyError, NbopsError, StoreAwayError, StoreError, StoreLockedError
 from nbops.core.redaction import redact_text
 from nbops.pipeline import own_process
 from nbops.store import automation, schedules
@@ -30,6 +32,9 @@ from nbops.workspace import Workspace, open_workspace
 
 STOPS_WITHIN_S = 20.0
 """How long a job that was interrupted may take to close its run; then it is killed."""
+
+LOOKS_EVERY_S = 3.0
+"""How often a child looks whether its job is another's by now."""
 
 _TAIL = 2000  # characters of what a child that died said last
 
@@ -45,6 +50,8 @@ def in_process(workspace: Workspace, decision: Decision, job: Job, control: Cont
         After it was asked to stop.
     StoreAwayError
         If the child couldn't use the store.
+    BusyError
+        If another run is making what the job would.
     """
     schedule = schedules.find(workspace.store, decision.schedule) if decision.schedule else None
     timeout_s = schedule.timeout_s if schedule else None
@@ -80,8 +87,12 @@ def in_process(workspace: Workspace, decision: Decision, job: Job, control: Cont
             raise StoppedError(control.why)
         if "away" in said:
             raise StoreAwayError(said["away"])
+        if "busy" in said:
+            raise BusyError(said["busy"])
         if "error" in said:
             raise JobError(said["error"], said.get("result", {}))
+        if "stopped" in said:
+            raise JobError("ExecutionError: its process was interrupted", said.get("ran", {}))
         if "result" not in said:
             raise JobError(f"ExecutionError: its process {_death(child.returncode)}{_last(errors)}", {})
         result: dict[str, Any] = said["result"]
@@ -155,6 +166,10 @@ def main() -> None:
     try:
         workspace = open_workspace(Path.cwd())
         decision = automation.decision(workspace.store, request["decision"])
+        watch = threading.Thread(
+            target=_end_when_taken_over, args=(workspace, decision, request["attempt"]), daemon=True
+        )
+        watch.start()
         try:
             said = {"result": REMEDIES[decision.action](workspace, decision, None)}
         except KeyboardInterrupt:
@@ -163,6 +178,8 @@ def main() -> None:
         said = {"stopped": True}
     except JobError as error:
         said = {"error": str(error), "result": error.result}
+    except BusyError as error:
+        said = {"busy": str(error)}
     except (StoreAwayError, StoreLockedError) as error:
         said = {"away": str(error)}
     except NbopsError as error:
@@ -177,6 +194,16 @@ def _end_with_the_worker() -> None:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(STOPS_WITHIN_S)
     os._exit(1)
+
+
+def _end_when_taken_over(workspace: Workspace, decision: Decision, attempt: int) -> None:
+    taken = False
+    while not taken:
+        time.sleep(LOOKS_EVERY_S)
+        with contextlib.suppress(StoreError):
+            job = automation.job_of(workspace.store, decision.id)
+            taken = job is not None and job.attempt != attempt
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 if __name__ == "__main__":

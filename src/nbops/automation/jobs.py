@@ -18,7 +18,7 @@ from typing import Any
 
 from nbops.core.automation import Decision, Job
 from nbops.core.deployments import Alert, Severity
-from nbops.core.errors import ExecutionError, NbopsError, StoreAwayError, StoreError, StoreLockedError
+from nbops.core.errors import BusyError, ExecutionError, NbopsError, StoreAwayError, StoreError, StoreLockedError
 from nbops.core.ids import new_id
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Owner, RunStatus
@@ -31,6 +31,9 @@ LEASE = timedelta(minutes=3)
 RENEWED_EVERY_S = 15.0
 AWAY_FOR = timedelta(seconds=10)
 """How long a job waits that could not be done because the store was away or locked."""
+
+BUSY_FOR = timedelta(seconds=30)
+"""How long a job waits that would make what another run is making."""
 
 LONGEST_BACKOFF = timedelta(days=1)
 ENDED = "ended "
@@ -75,7 +78,7 @@ class JobError(ExecutionError):
 
 def queue(tx: Transaction, decision: Decision, now: datetime, **how: Any) -> Job:
     """A new job for a decision that has just been taken."""
-    job = Job(id=new_id(), decision=decision.id, status=RunStatus.QUEUED, created_at=now, due=now, **how)
+    job = Job(id=new_id(), decision=decision.id, status=RunStatus.QUEUED, created_at=now, **{"due": now, **how})
     automation.save_job(tx, job)
     return job
 
@@ -132,6 +135,9 @@ def carry(workspace: Workspace, decision: Decision, job: Job, runner: Runner, co
         except (StoreAwayError, StoreLockedError) as away:
             release(workspace, job, AWAY_FOR, str(away))
             return dataclasses.replace(job, status=RunStatus.QUEUED, error=str(away))
+        except BusyError as busy:
+            release(workspace, job, BUSY_FOR, str(busy))
+            return dataclasses.replace(job, status=RunStatus.QUEUED, error=str(busy))
         except JobError as failure:
             error, result = redact_text(str(failure)), failure.result
         except Exception as failure:  # noqa: BLE001 - kept with the job; whatever it is, no job may stay claimed
@@ -145,8 +151,8 @@ def carry(workspace: Workspace, decision: Decision, job: Job, runner: Runner, co
 def finish(
     workspace: Workspace, decision: Decision, job: Job, status: RunStatus, result: dict[str, Any], error: str | None
 ) -> Job:
-    """Keep how an attempt ended, unless the job is another's by now. A failed one waits for its next attempt, if it
-    has one; what is returned says FAILED all the same."""
+    """Keep how an attempt ended, unless the job is another's by now: then LOST is what is returned. A failed one waits
+    for its next attempt, if it has one; what is returned says FAILED all the same."""
     now = workspace.clock.now()
     with workspace.store.transaction() as tx:
         known = automation.job_of(tx, decision.id)
@@ -156,7 +162,7 @@ def finish(
         done = dataclasses.replace(job, status=status, ended_at=now, result=result, error=error, child=None)
         if mine:
             _end(tx, decision, done, now)
-    return done
+    return done if mine else dataclasses.replace(done, status=RunStatus.LOST, error=LEASE_LOST)
 
 
 def release(workspace: Workspace, job: Job, pause: timedelta = timedelta(), why: str | None = None) -> None:
@@ -171,6 +177,18 @@ def release(workspace: Workspace, job: Job, pause: timedelta = timedelta(), why:
                 known, status=status, due=now + pause, attempts=known.attempts + 1, child=None, error=why
             )
             automation.save_job(tx, dataclasses.replace(back, ended_at=now) if stopped else back)
+
+
+def clock_set_back(tx: Transaction, now: datetime) -> None:
+    """Jobs that were queued, or claimed, while the clock was wrong wait for no date that is years away."""
+    for job in automation.unfinished(tx):
+        right = job
+        if job.due is not None and job.due > now + LONGEST_BACKOFF:
+            right = dataclasses.replace(right, due=now)
+        if job.lease_until is not None and job.lease_until > now + 2 * LEASE:
+            right = dataclasses.replace(right, lease_until=now + LEASE)
+        if right != job:
+            automation.save_job(tx, right)
 
 
 def stop(tx: Transaction, job: Job, now: datetime, why: str = CANCELLED) -> None:

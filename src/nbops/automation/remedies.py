@@ -17,7 +17,7 @@ from typing import Any
 from nbops.automation.jobs import JobError
 from nbops.automation.schedules import notebooks_of
 from nbops.core.automation import Decision, Schedule
-from nbops.core.errors import NbopsError, NotebookError, RefusedError, SettingsError, StoreError
+from nbops.core.errors import BusyError, NbopsError, NotebookError, RefusedError, SettingsError, StoreError
 from nbops.core.models import Action
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline.attempt import Attempt, GoOn, executed
@@ -28,6 +28,7 @@ from nbops.store import automation, runs, schedules
 from nbops.workspace import Workspace
 
 _UNFINISHED = (RunStatus.FAILED, RunStatus.STOPPED, RunStatus.LOST)
+_DONE = (RunStatus.COMPLETED, RunStatus.SKIPPED, RunStatus.CACHED)
 
 Remedy = Callable[..., dict[str, Any]]
 REMEDIES: dict[str, Remedy] = {}
@@ -78,7 +79,8 @@ def retrain(workspace: Workspace, decision: Decision, progress: Callable[..., No
 
 @remedy
 def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] | None = None) -> dict[str, Any]:
-    """Run what a schedule names: the notebooks as they are on disk now, or as they were when it was pinned.
+    """Run what a schedule names: the notebooks as they are on disk now, or as they were when it was pinned. What a
+    worker completed and couldn't say any more (it was suspended, it died) isn't run again.
 
     Returns
     -------
@@ -89,12 +91,17 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
     ------
     JobError
         If it fails; its result has the same keys.
+    BusyError
+        If another run is making what it would.
     """
     assert decision.schedule is not None
     schedule = schedules.get(workspace.store, decision.schedule)
     versions = dict(schedule.pinned) or _on_disk(workspace, schedule)
     tags = (f"schedule:{schedule.name}", _tag(decision))
-    before = _before(workspace, schedule, decision)
+    last = _last(workspace, schedule, decision)
+    if last is not None and last.status in _DONE:
+        return {"run": last.id, "outcome": "completed", "notebooks": versions}
+    before = last.id if last is not None and _can_go_on(workspace, last) else None
     try:
         with _pinned(workspace, schedule, decision) as (pinned, names):
             if schedule.pipeline is not None:
@@ -120,6 +127,8 @@ def run(workspace: Workspace, decision: Decision, progress: Callable[..., None] 
                     ),
                     progress,
                 )
+    except BusyError:
+        raise
     except NbopsError as error:
         result = {"notebooks": versions, **ran(workspace, decision)}
         raise JobError(f"{type(error).__name__}: {error}", result) from error
@@ -182,20 +191,19 @@ def ran(workspace: Workspace, decision: Decision) -> dict[str, str]:
     return {"run": found.id} if found else {}
 
 
-def _before(workspace: Workspace, schedule: Schedule, decision: Decision) -> str | None:
-    """The run of the job's attempt before this one, if it can be gone on with."""
+def _last(workspace: Workspace, schedule: Schedule, decision: Decision) -> Run | None:
+    """The run of the job's attempt before this one, if the schedule still runs the same."""
     last = _newest(workspace, decision)
-    if last is None or last.status not in _UNFINISHED:
-        return None
     kind, name = (
         (RunKind.PIPELINE, schedule.pipeline)
         if schedule.pipeline is not None
         else (RunKind.STEP, Path(str(schedule.notebook)).stem)
     )
-    if (last.kind, last.name) != (kind, name):  # the schedule has been changed since
-        return None
-    ended = all(child.status.ended for child in runs.children(workspace.store, last.id))
-    return last.id if ended else None
+    return last if last is not None and (last.kind, last.name) == (kind, name) else None
+
+
+def _can_go_on(workspace: Workspace, last: Run) -> bool:
+    return last.status in _UNFINISHED and all(child.status.ended for child in runs.children(workspace.store, last.id))
 
 
 def _newest(workspace: Workspace, decision: Decision) -> Run | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nbops.automation.causes import Cause, baseline, causes
-from nbops.automation.jobs import queue, stop
+from nbops.automation.jobs import clock_set_back, queue, stop
 from nbops.automation.notify import check_target
 from nbops.automation.times import check_cron, next_time, seconds
 from nbops.core import clock
@@ -22,6 +22,7 @@ from nbops.core.automation import Decision, Job, Schedule
 from nbops.core.errors import NbopsError, ParameterError, RefusedError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.redaction import REDACTED, redact, redact_text
+from nbops.core.runs import RunStatus
 from nbops.pipeline.execute import checked_params
 from nbops.pipeline.graph import chosen, notebooks
 from nbops.pipeline.plan import checked_given
@@ -276,7 +277,7 @@ def _looked(ws: Workspace, schedule: Schedule, now: datetime) -> tuple[Sequence[
     """What is due of a schedule, and the schedule as it is afterwards."""
     try:
         found, seen, next_at = causes(ws, schedule, now)
-    except NbopsError as error:
+    except (NbopsError, OSError) as error:
         why = redact_text(f"could not be looked at: {error}")
         day = clock.to_text(now)[:10]  # told once a day
         broken = Cause(trigger=schedule.kind, name=f"{day} {why}"[:500], why=why, seen={}, action="none")
@@ -316,13 +317,17 @@ def _decide(
         decided.append(decision)
     if decision.action != "run":
         return None
+    due = now
     if schedule.overlap == "cancel-old":
         for old in running:
             stop(tx, old, now)
+        # in the place of one that waited: where workers are busy, it would never be its turn
+        due = min([now, *(old.due for old in running if old.status is RunStatus.QUEUED and old.due is not None)])
     return queue(
         tx,
         decision,
         now,
+        due=due,
         schedule=schedule.name,
         attempts=schedule.retries + 1,
         backoff_s=schedule.backoff_s,
@@ -342,6 +347,7 @@ def _mind_the_clock(ws: Workspace, now: datetime) -> None:
         return
     with ws.store.transaction() as tx:
         if last is not None and now < last - JUMP:
+            clock_set_back(tx, now)
             for schedule in schedules.listed(tx):
                 sooner = _next_look(schedule, now)
                 if schedule.next_at is not None and sooner < schedule.next_at:

@@ -196,7 +196,7 @@ class Worker:
         until = time.monotonic() + self.grace_s
         waited_for = list(self._running.items())
         for thread, control in waited_for:
-            while thread.is_alive() and time.monotonic() < min(until, time.monotonic() + self.grace_s):
+            while thread.is_alive() and self.grace_s > 0 and time.monotonic() < until:
                 thread.join(0.1)
             control.ask(RELEASED)
         for thread, _ in waited_for:

@@ -10,11 +10,40 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 from nbops.notebook.names import names
-from nbops.notebook.scopes import CHANGING
+from nbops.notebook.scopes import CHANGING, dotted
 from nbops.notebook.syntax import parsed
 
 KEPT = ("os.environ", "sys.path", "matplotlib.rcParams", "matplotlib.pyplot.rcParams", "pandas.options")
 """What of modules a state does have."""
+
+_LOGGERS = frozenset({"setLevel", "addHandler", "removeHandler", "addFilter", "removeFilter"})
+_SETS_UP = frozenset(
+    {f"logging.{name}" for name in ("basicConfig", "disable", "captureWarnings", "addLevelName", "setLoggerClass")}
+    | {"logging.config.dictConfig", "logging.config.fileConfig", "locale.setlocale", "socket.setdefaulttimeout"}
+    | {"sys.setrecursionlimit", "sys.set_int_max_str_digits", "gc.disable", "gc.enable", "decimal.setcontext"}
+    | {"nest_asyncio.apply", "torch.set_default_dtype", "torch.set_num_threads", "torch.use_deterministic_algorithms"}
+)
+"""Functions that are called for what they set in their module."""
+
+_QUICK = frozenset(
+    {
+        "logging",
+        "tqdm",
+        "warnings",
+        "locale",
+        "socket",
+        "gc",
+        "decimal",
+        "nest_asyncio",
+        "pathlib",
+        "print",
+        "str",
+        "int",
+    }
+    | {"get_ipython", "sys.setrecursionlimit", "sys.set_int_max_str_digits", "os.getenv", "os.environ.get"}
+    | {"pandas.set_option", "numpy.set_printoptions", "seaborn.set_theme", "matplotlib.pyplot.style.use"}
+)
+"""What a cell that sets something up may call beside, to be run again for that alone: packages and functions."""
 
 
 def imported(sources: Sequence[str]) -> dict[str, str]:
@@ -42,14 +71,38 @@ def patches(source: str, imports: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _targets(tree: ast.Module) -> Iterator[ast.expr]:
-    """What is assigned to, deleted or changed by a method called for its effect alone, when the cell runs."""
+def setups(source: str, imports: Mapping[str, str]) -> tuple[str, ...]:
+    """The dotted names of the calls by which a cell sets up what it has imported, such as ``logging.basicConfig``;
+    none if it calls other things too, which may take their time."""
+    tree = parsed(source)
+    found: dict[str, None] = {}
+    for node in _executed(tree) if tree is not None else ():
+        if not isinstance(node, ast.Call):
+            continue
+        first, dot, rest = (dotted(node.func) or "").partition(".")
+        name = imports.get(first, first) + dot + rest
+        if name in _SETS_UP or (name.startswith("tqdm.") and name.endswith(".pandas")):
+            found[name] = None
+        elif isinstance(node.func, ast.Attribute) and node.func.attr in _LOGGERS:
+            found["logging"] = None
+        elif not {name, name.partition(".")[0]} & _QUICK and not (isinstance(node.func, ast.Attribute) and not name):
+            return ()
+    return tuple(found)
+
+
+def _executed(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of a cell but for the bodies of its functions."""
     todo: list[ast.AST] = list(tree.body)
     while todo:
         node = todo.pop(0)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            continue
-        todo = [*ast.iter_child_nodes(node), *todo]
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            todo = [*ast.iter_child_nodes(node), *todo]
+            yield node
+
+
+def _targets(tree: ast.Module) -> Iterator[ast.expr]:
+    """What is assigned to, deleted or changed by a method called for its effect alone, when the cell runs."""
+    for node in _executed(tree):
         if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
             yield node
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("setattr", "delattr"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from nbops.checkpoints.chance import draws
 from nbops.checkpoints.folder import Boundary, digests
-from nbops.checkpoints.patches import imported, patches
+from nbops.checkpoints.patches import imported, patches, setups
 from nbops.checkpoints.pickling import HOOKED, SHARES
 from nbops.notebook.names import Names, names
 from nbops.notebook.outside import reads_outside
@@ -82,6 +82,7 @@ def plan(
         if why:
             whys.append(f"before cell {boundary.cell + 1}: {why}")
             continue
+        again = _set_up(sources, boundary, again, effects)
         repeated = told(effects, {*again, *range(boundary.cell, failed + 1)})
         if repeated and not repeat_effects:
             return NoPlan(why="cells that would run again have had effects outside the notebook", effects=repeated)
@@ -143,6 +144,22 @@ def _again(sources: Sequence[str], boundary: Boundary) -> tuple[dict[int, tuple[
         if why:
             return {}, f"cell {maker + 1} would have to make {', '.join(map(repr, makers[maker]))} again, but {why}"
     return dict(sorted(makers.items())), ""
+
+
+def _set_up(
+    sources: Sequence[str], boundary: Boundary, again: Mapping[int, tuple[str, ...]], effects: Mapping[int, str]
+) -> dict[int, tuple[str, ...]]:
+    """With the cells that set up logging and the like, as far as they may run once more: no result hangs on it, so
+    where they may not, the state is none the worse a place to go on from."""
+    cells = [names(source) for source in sources]
+    modules = imported(sources[: boundary.cell])
+    found = dict(again)
+    for place in range(boundary.cell):
+        made = setups(sources[place], modules)
+        safe = place not in effects and not cells[place].reads & boundary.unsaved.keys()
+        if made and (place in found or (safe and not _not_again(place, sources, cells, boundary, modules.keys()))):
+            found[place] = (*found.get(place, ()), *made)
+    return dict(sorted(found.items()))
 
 
 def _needed(name: str, sources: Sequence[str], cells: Sequence[Names], boundary: Boundary) -> bool:

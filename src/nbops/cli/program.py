@@ -6,6 +6,7 @@ Modules of commands import only what is light at their top; what is heavy is imp
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -148,4 +149,6 @@ def main() -> None:
         where = f": {str(error.filename)!r}" if error.filename is not None else ""
         click.echo(f"nbops: {error.strerror}{where}", err=True)
         sys.exit(1)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C now ends what is still being put away
     sys.exit(code if isinstance(code, int) else 0)

@@ -88,10 +88,15 @@ def params(notebook: Path, as_json: bool) -> None:
     """What a notebook takes: its parameters, their types, defaults, bounds and help. Nothing is executed."""
     from nbops.notebook import files, parameters
 
-    found = parameters.of_notebook(files.read(notebook))
+    read = files.read(notebook)
+    found = parameters.of_notebook(read)
+    foreign = read.language not in (None, "python")
+    none = (
+        f"it is {read.language}: only Python is read" if foreign else "it takes none: no cell has the tag 'parameters'"
+    )
     rows = [[p.name, p.type, _default(p), p.bounds or _choices(p), p.help] for p in found]
     head = ["parameter", "type", "default", "may be", "help"]
-    show(found, lambda: table(rows, head, "it takes none: no cell has the tag 'parameters'"), as_json)
+    show(found, lambda: table(rows, head, none), as_json)
 
 
 def _default(parameter: Any) -> str:

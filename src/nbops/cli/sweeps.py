@@ -26,7 +26,8 @@ from nbops.core.runs import RunStatus
 @click.option("--metric", help="What the trials are compared by.")
 @click.option("--minimize", is_flag=True, help="Less of the metric is better, where that isn't known.")
 @click.option("--maximize", is_flag=True, help="More of it is better.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), default=1, show_default=True, help="How many run at once.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="How many run at once; default: 1.")
+@click.option("--scheduler", metavar="tcp://HOST:PORT", help="Run them on the workers of this Dask scheduler.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn.")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds that a trial may take.")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Also draw parallel coordinates.")
@@ -39,7 +40,8 @@ def sweep(
     metric: str | None,
     minimize: bool,
     maximize: bool,
-    jobs: int,
+    jobs: int | None,
+    scheduler: str | None,
     seed: int,
     timeout_s: float | None,
     svg: Path | None,
@@ -63,6 +65,7 @@ def sweep(
         jobs=jobs,
         seed=seed,
         timeout_s=timeout_s,
+        scheduler=scheduler,
         progress=steps(),
     )
     rows = [_row(trial) for trial in done.trials]

@@ -12,6 +12,7 @@
     │   ├── InputDataError        a data file that can't be read as asked                2  400
     │   └── NotCanonicalError     a value that has no canonical form                     2  400
     ├── RefusedError              a gate or a policy said no                             3  409
+    │   ├── BusyError             another run is making what this one would              3  409
     │   └── UntrustedModelError   a model of types that nobody has allowed               3  409
     ├── DiffersError              a comparison found a difference                        4  409
     ├── ExecutionError            a notebook, step or clean process failed               1  500
@@ -89,6 +90,10 @@ class RefusedError(NbopsError):
     exit_code = 3
     http_status = 409
     promotion: Any = None
+
+
+class BusyError(RefusedError):
+    """It can be asked for again when the other run has ended."""
 
 
 class UntrustedModelError(RefusedError):

@@ -155,11 +155,8 @@ def stop() -> None:
             for stream in (parent.process.stdout, parent.stderr):
                 if stream is not None:
                     stream.close()
-            try:
-                parent.process.wait(5)
-            except subprocess.TimeoutExpired:
-                parent.process.kill()
-                parent.process.wait()
+            parent.process.kill()  # it may be importing still, and has nothing to put away
+            parent.process.wait()
     if _Process.folder is not None:
         shutil.rmtree(_Process.folder, ignore_errors=True)
         _Process.folder = None

@@ -11,7 +11,7 @@ import contextlib
 import io
 import re
 import tokenize
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +110,14 @@ def schema(notebook: Notebook) -> tuple[Parameter, ...]:
 def of_notebook(notebook: Notebook) -> tuple[Parameter, ...]:
     """As :func:`schema`; empty where the notebook is no Python, for the schema is read from Python only."""
     return schema(notebook) if notebook.language in (None, "python") else ()
+
+
+def accepted(notebook: Notebook, names: Iterable[str]) -> tuple[Parameter, ...]:
+    """As :func:`of_notebook`; of one in another language, whose cell isn't read, these names with any value: papermill
+    translates them."""
+    if notebook.language in (None, "python") or notebook.tagged(TAG) is None:
+        return of_notebook(notebook)
+    return tuple(Parameter(name=name, type=ANY.text, declared=False, written="") for name in dict.fromkeys(names))
 
 
 def coerce(parameters: Sequence[Parameter], given: Mapping[str, Any], where: str = "the notebook") -> dict[str, Any]:

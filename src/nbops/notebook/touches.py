@@ -31,15 +31,18 @@ _WRITES = frozenset(
 )
 _LOADS = ("numpy.load", "np.load", "joblib.load", "torch.load", "cloudpickle.load", "skops.io.load", "sio.load")
 _SAVES = ("numpy.save", "np.save", "np.savez", "numpy.savez", "np.savez_compressed")
+_DATABASES = ("sqlite3.connect", "duckdb.connect")
 _DUMPS = ("joblib.dump", "torch.save", "sio.dump", "skops.io.dump")  # the path is the second argument
 
 
 @dataclass(frozen=True, kw_only=True)
 class Touches:
-    """Paths as the notebook writes them, seen from its folder; names of handed-on values. Each once, in order."""
+    """Paths as the notebook writes them, seen from its folder; names of handed-on values. Each once, in order. Of
+    `databases` it isn't told whether they are read or written."""
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
 
@@ -55,6 +58,7 @@ def touches(notebook: Notebook) -> Touches:
     return Touches(
         reads=tuple(path for path in look.found["reads"] if path not in written),
         writes=tuple(written),
+        databases=tuple(look.found["databases"]),
         takes=tuple(look.found["takes"]),
         gives=tuple(look.found["gives"]),
     )
@@ -63,7 +67,9 @@ def touches(notebook: Notebook) -> Touches:
 class _Look:
     def __init__(self) -> None:
         self.known: dict[str, str] = {}  # names bound to a text or path
-        self.found: dict[str, dict[str, None]] = {"reads": {}, "writes": {}, "takes": {}, "gives": {}}
+        self.found: dict[str, dict[str, None]] = {
+            kind: {} for kind in ("reads", "writes", "databases", "takes", "gives")
+        }
 
     def cell(self, tree: ast.Module, *, parameters: bool) -> None:
         for statement in tree.body:
@@ -94,6 +100,8 @@ class _Look:
                 self.found["gives" if name == "nbops.output" else "takes"][first.value] = None
         elif last in _READS or name in _LOADS:
             self.add("reads", first or _keyword(node, "path", "filepath_or_buffer", "io", "source", "fname", "file"))
+        elif name in _DATABASES:
+            self.add("databases", first or _keyword(node, "database"))
         elif name in _DUMPS:
             self.add("writes", node.args[1] if len(node.args) > 1 else _keyword(node, "filename", "file", "f"))
         elif last in _WRITES or name in _SAVES:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nbops.checkpoints.leftovers import checkpoint_folder
 from nbops.core.errors import ExecutionError, NbopsError, NotebookError, UsageError, suggestion
+from nbops.core.hushed import hushed
 from nbops.core.redaction import redact_text
 from nbops.core.runs import Run, RunStatus
 from nbops.notebook import files, parameters
@@ -244,7 +245,8 @@ def check_timeouts(**seconds: float | None) -> None:
 
 
 def check_kernel(notebook: Path, kernel: str | None) -> None:
-    """Refuse a notebook whose kernel (or the one that is wished for instead) isn't installed here.
+    """Refuse a notebook whose kernel (or the one that is wished for instead) isn't installed here, or whose environment
+    is gone.
 
     Raises
     ------
@@ -253,7 +255,8 @@ def check_kernel(notebook: Path, kernel: str | None) -> None:
     from jupyter_client.kernelspec import KernelSpecManager  # takes a second; whoever executes needs it anyway
 
     name = kernel or files.read(notebook).kernel
-    known = KernelSpecManager().find_kernel_specs()
+    manager = KernelSpecManager()
+    known = manager.find_kernel_specs()
     if name is None:
         raise NotebookError(f"{str(notebook)!r} names no kernel; say which with --kernel NAME{suggestion('', known)}")
     if name.lower() not in known:
@@ -261,6 +264,14 @@ def check_kernel(notebook: Path, kernel: str | None) -> None:
         raise NotebookError(
             f"there is no kernel {name!r}{asked and ',' + asked}{suggestion(name, known)}; use another with --kernel"
             " NAME, or install it ('jupyter kernelspec list' shows them)"
+        )
+    spec = manager.get_kernel_spec(name)
+    program = Path(next(iter(spec.argv), ""))
+    if program.is_absolute() and not program.exists() and "kernel_provisioner" not in spec.metadata:
+        place = str(Path(known[name.lower()]) / "kernel.json")
+        raise NotebookError(
+            f"the kernel {name!r} can't be started: {place!r} names the program {str(program)!r}, which is gone;"
+            " install the kernel again, or use another with --kernel NAME"
         )
 
 
@@ -298,6 +309,9 @@ def _through_papermill(step: StepContext, given: Mapping[str, Any], kernel: str 
         raise ExecutionError(f"{where} failed: {error}") from error
     except Exception as error:  # papermill's, nbclient's and jupyter_client's: no common root
         sentence = redact_text(f"{type(error).__name__}: {error}")
+        if "died before replying" in str(error):
+            name = kernel or files.read(step.notebook).kernel
+            sentence = f"its kernel {name!r} ended while it was started; 'jupyter console --kernel {name}' may say why"
         step.tell("failed", why=sentence)
         raise NotebookFailedError(f"{where} failed: {sentence}", lies) from error
 
@@ -316,7 +330,8 @@ def _executed(papermill: Any, step: StepContext, given: Mapping[str, Any], kerne
     """As ``papermill.execute_notebook`` does it, which at its end makes a text of the notebook once more, for no file:
     the engine has written the output, whole or not at all."""
     path = str(step.notebook)
-    nb = papermill.load_notebook_node(path)
+    with hushed(Warning):  # nbformat's, of cell ids that are missing or there twice: it gives new ones
+        nb = papermill.load_notebook_node(path)
     if given:
         nb = papermill.parameterize_notebook(nb, dict(given), kernel_name=kernel, engine_name="nbops")
     nb = papermill.remove_error_markers(papermill.prepare_notebook_metadata(nb, path, None))

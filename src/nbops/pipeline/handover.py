@@ -52,7 +52,7 @@ def output(name: str, value: Any) -> None:
     value : object
         A pandas DataFrame or Series or an Arrow table (kept as Parquet), an ndarray, a fitted scikit-learn
         estimator (kept as skops), or JSON: dict with string keys, list, str, int, float, bool, None. A tuple comes
-        back as a list.
+        back as a list, a number of NumPy's as Python's.
 
     Raises
     ------
@@ -243,7 +243,16 @@ def _read_array(path: Path) -> Any:
 
 
 def _write_json(value: Any, file: IO[bytes]) -> None:
-    file.write(canonical(value).encode())
+    file.write(canonical(_plain(value)).encode())
+
+
+def _plain(value: Any) -> Any:
+    """With Python's numbers for NumPy's."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value.item() if _of(value, "numpy", "generic") else value
 
 
 def _read_json(path: Path) -> Any:
@@ -292,7 +301,9 @@ FORMATS = {
         Format(
             name="json",
             media="application/json",
-            takes=lambda v: v is None or isinstance(v, (dict, list, tuple, str, int, float, bool)),
+            takes=lambda v: (
+                v is None or isinstance(v, (dict, list, tuple, str, int, float, bool)) or _of(v, "numpy", "generic")
+            ),
             write=_write_json,
             read=_read_json,
         ),

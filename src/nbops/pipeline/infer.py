@@ -17,6 +17,7 @@ from typing import Any
 
 from nbops.core.errors import NotebookError, ParameterError, SettingsError
 from nbops.notebook import files, parameters
+from nbops.notebook.code import local_modules
 from nbops.notebook.touches import touches
 from nbops.pipeline import graph
 from nbops.pipeline.handover import handed_on
@@ -122,11 +123,19 @@ def write(ws: Workspace, proposed: Inferred) -> Path:
 def _step(ws: Workspace, path: Path, read: files.Notebook, notes: list[str]) -> Step:
     said = touches(read)
     reads, writes, gives, databases = _seen(ws, path)
+    folder = path.absolute().parent
+    local = local_modules(read, folder, ws.root)
+    if local and not (reads or writes or gives or databases):
+        names = ", ".join(relative(ws, each) for each in local)
+        notes.append(
+            f"{relative(ws, path)} runs {names}: which files that touches is known when it has run once"
+            f" ('nbops run {relative(ws, path)}'); then infer again"
+        )
+    databases |= {p: None for each in said.databases if (p := _from_root(ws, folder, each))}
     notes += [
         f"{relative(ws, path)} uses the database {d}: an input of it, if it only reads; say with needs who writes first"
         for d in databases
     ]
-    folder = path.absolute().parent
     reads |= {p: None for each in said.reads if (p := _from_root(ws, folder, each))}
     for each in said.writes:
         whole = _from_root(ws, folder, each)

@@ -116,7 +116,10 @@ def checked_given(
     ParameterError
         For a parameter that no step has, one that must be given and isn't, a value that its notebook doesn't take.
     """
-    known = {step: parameters.of_notebook(files.read(notebook)) for step, notebook in notebooks.items()}
+    known = {
+        step: parameters.accepted(files.read(notebook), (*pipeline.steps[step].params, *pipeline.steps[step].foreach))
+        for step, notebook in notebooks.items()
+    }
     everywhere = {p.name for schema in known.values() for p in schema} | _asked(pipeline)
     for key in (*pipeline.params, *given):
         if key not in everywhere:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nbops.core.errors import RefusedError, UsageError
+from nbops.core.errors import BusyError, UsageError
 from nbops.core.ids import new_id
 from nbops.core.runs import Run, RunKind, RunStatus
 from nbops.pipeline import graph
@@ -142,13 +142,13 @@ def nobody_makes(tx: Transaction, outputs: list[str], but: str | None = None) ->
 
     Raises
     ------
-    RefusedError
+    BusyError
     """
     for other in runs.listed(tx, kinds=[RunKind.PIPELINE], status=RunStatus.IN_PROGRESS, limit=1000):
         both = sorted(set(outputs) & set(other.detail.get("outputs", ())))
         at_work = other.status == RunStatus.IN_PROGRESS and other.owner is not None  # not LOST, not between steps
         if both and at_work and other.id != but:
-            raise RefusedError(
+            raise BusyError(
                 f"the pipeline {other.name!r} is running (run {other.id[:6]}) and makes {both[0]!r}, as this one would;"
                 " wait until it has ended, or give one of them another output"
             )

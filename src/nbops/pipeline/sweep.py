@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from nbops.metrics import known as metrics_known
 from nbops.notebook import code, files, parameters
 from nbops.pipeline.attempt import Attempt, Ended
 from nbops.pipeline.crew import Crew, crew
+from nbops.pipeline.dask_cluster import connected
 from nbops.pipeline.execute import check_kernel, check_timeouts
 from nbops.pipeline.progress import Progress, StepEvent
 from nbops.pipeline.step_run import PRUNED, close_step
@@ -64,9 +66,10 @@ def run_sweep(
     optuna: int | None = None,
     metric: str | None = None,
     maximize: bool | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     seed: int = 0,
     timeout_s: float | None = None,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> Sweep:
     """Execute a notebook for many points.
@@ -81,12 +84,14 @@ def run_sweep(
         By which trials are compared. Optuna needs one.
     maximize : bool, optional
         Whether more of it is better; known of scikit-learn's metrics.
-    jobs : int
-        How many run at once.
+    jobs : int, optional
+        How many run at once: by default one, on a Dask cluster as many as it has threads.
     seed : int
         Of what is drawn.
     timeout_s : float, optional
         Seconds that a trial may take.
+    scheduler : str, optional
+        The address (``tcp://HOST:PORT``) of the scheduler of a Dask cluster, whose workers execute the trials.
 
     Returns
     -------
@@ -99,18 +104,21 @@ def run_sweep(
         Before anything is executed or recorded.
     RefusedError
         If the same sweep is running.
+    ExecutionError
+        If the cluster can't be reached or used; nothing is recorded then.
     """
     if random is not None and optuna is not None:
         raise UsageError("a sweep either draws at random or asks Optuna, not both")
     check_timeouts(timeout_s=timeout_s)
     check_kernel(notebook, None)
     read = files.read(notebook)
-    schema = parameters.of_notebook(read)
+    schema = parameters.accepted(read, given)
     where = f"the notebook {str(notebook)!r}"
     if not given:
         raise ParameterError("a sweep needs something to go over: -p name=1,2,3 or -p name=2..8")
     dimensions = space(schema, given, where)
-    parameters.find_secrets(schema, where)
+    if scheduler is None:  # a cluster's workers have them
+        parameters.find_secrets(schema, where)
     more = _maximize(metric, maximize, needed=optuna is not None)
     points: list[dict[str, Any]] = []
     if optuna is None:
@@ -120,24 +128,25 @@ def run_sweep(
         "space": {each.name: dataclasses.asdict(each) for each in dimensions},
         "how": {"random": random, "optuna": optuna, "seed": seed, "metric": metric, "maximize": more},
     }
-    run = _opened(ws, notebook, {**wanted, "key": digest(wanted)})
-    going = _Going(ws, run, notebook, dimensions, timeout_s, progress or _silent, metric)
-    workers = crew(ws, jobs, going.heard)
-    try:
-        if optuna is None:
-            going.through(workers, points)
-            failed = sum(trial.run.status == RunStatus.FAILED for trial in _trials(ws, run, metric))
-        else:
-            study = Study(ws.home / "sweeps" / f"{run.id}.log", maximize=more, seed=seed)
-            going.asking(workers, study, optuna)
-            failed = optuna - study.finished
-    except BaseException as error:
+    with connected(scheduler) if scheduler is not None else nullcontext() as cluster:
+        run = _opened(ws, notebook, {**wanted, "key": digest(wanted)})
+        going = _Going(ws, run, notebook.absolute(), dimensions, timeout_s, progress or _silent, metric)
+        workers = crew(ws, jobs, going.heard, cluster)
+        try:
+            if optuna is None:
+                going.through(workers, points)
+                failed = sum(trial.run.status == RunStatus.FAILED for trial in _trials(ws, run, metric))
+            else:
+                study = Study(ws.home / "sweeps" / f"{run.id}.log", maximize=more, seed=seed)
+                going.asking(workers, study, optuna)
+                failed = optuna - study.finished
+        except BaseException as error:
+            workers.stop()
+            stopped = isinstance(error, KeyboardInterrupt)
+            why = "KeyboardInterrupt: stopped by the user" if stopped else f"{type(error).__name__}: {error}"
+            close_step(ws, run.id, RunStatus.STOPPED if stopped else RunStatus.FAILED, error=why)
+            raise
         workers.stop()
-        stopped = isinstance(error, KeyboardInterrupt)
-        why = "KeyboardInterrupt: stopped by the user" if stopped else f"{type(error).__name__}: {error}"
-        close_step(ws, run.id, RunStatus.STOPPED if stopped else RunStatus.FAILED, error=why)
-        raise
-    workers.stop()
     status = RunStatus.FAILED if failed else RunStatus.COMPLETED
     said = f"{failed} of {optuna or len(points)} trials failed" if failed else None
     run = close_step(ws, run.id, status, error=said)

@@ -56,9 +56,11 @@ def main() -> None:
     def progress(event: StepEvent) -> None:
         say(event=dataclasses.asdict(event))
 
-    ws = open_workspace(Path(sys.argv[1]))
-    threading.Thread(target=listen, daemon=True).start()
     try:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # held until now
+        ws = open_workspace(Path(sys.argv[1]))
+        threading.Thread(target=listen, daemon=True).start()
         while (line := orders.get()) is not None:
             attempt = ordered(json.loads(line))
             working.set()

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -105,6 +106,19 @@ class Workers:
                 close_step(self.ws, run.id, status, error=why)
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """A process that is started here hears an interrupt when it says that it can, not in the middle of its imports."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Worker:
     def __init__(self, ws: Workspace, first: Path) -> None:
         self.attempt: Attempt | None = None
@@ -114,13 +128,15 @@ class _Worker:
             "NBOPS_ARTIFACTS": str(ws.artifacts.root),
             "NBOPS_IDENTITY": ws.identity,
         }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nbops.pipeline.worker", str(ws.root)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **variables, **announce(ws, first)},
-            start_new_session=True,  # Ctrl-C in the terminal comes to us alone, and we pass it on
-        )
+        environment = {**os.environ, **variables, **announce(ws, first)}
+        with _interrupts_held():
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nbops.pipeline.worker", str(ws.root)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,  # Ctrl-C in the terminal comes to us alone, and we pass it on
+            )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.orders: IO[bytes] = self.process.stdin

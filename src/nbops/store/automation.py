@@ -110,19 +110,24 @@ def open_jobs(reader: Reader, schedule: str) -> list[Job]:
     return [_job(row) for row in rows]
 
 
+def unfinished(reader: Reader) -> list[Job]:
+    """All jobs that aren't done, oldest first."""
+    return [_job(row) for row in reader.rows(f"SELECT body FROM jobs WHERE status IN {_OPEN} ORDER BY seq")]
+
+
 def held(reader: Reader) -> list[Job]:
     """The jobs that some worker has, or had when it died."""
     return [_job(row) for row in reader.rows(f"SELECT body FROM jobs WHERE status IN {_HELD} ORDER BY seq")]
 
 
 def next_queued(reader: Reader, now: datetime, *, scheduled: bool = False) -> Job | None:
-    """The oldest job that waits, is due, and isn't of a schedule that another worker is running; with `scheduled`, a
-    schedule's."""
+    """The job that waits, has been due for longest and isn't of a schedule that another worker is running; with
+    `scheduled`, a schedule's."""
     whose = "FALSE" if scheduled else "j.schedule IS NULL"
     row = reader.row(
         f"SELECT j.body FROM jobs j WHERE j.status = 'QUEUED' AND j.due <= :now AND ({whose} OR (j.schedule IS NOT NULL"
         f" AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.schedule = j.schedule AND o.status IN {_HELD})))"
-        " ORDER BY j.seq LIMIT 1",
+        " ORDER BY j.due, j.seq LIMIT 1",
         now=_text(now),
     )
     return _job(row) if row else None

@@ -10,7 +10,7 @@ from nbops.core.wire import to_json
 from nbops.lineage.graph import lineage
 from nbops.lineage.notebook_state import CellState, notebook_state
 from nbops.notebook.files import read
-from nbops.notebook.parameters import coerce, of_notebook
+from nbops.notebook.parameters import accepted, coerce, of_notebook
 from nbops.pipeline.processes import notebook_words
 from nbops.server.base import Handler
 from nbops.server.handlers.runs import run_json
@@ -69,7 +69,7 @@ class NotebookRuns(Parameters):
 
         def told(ws: Workspace) -> dict[str, Any]:
             file = self._notebook()
-            coerce(of_notebook(read(file)), params, self.path)  # what is wrong is told before anything starts
+            coerce(accepted(read(file), params), params, self.path)  # what is wrong is told before anything starts
             return {"run": self.context.processes.started_run(ws, RunKind.STEP, *notebook_words(file, params))}
 
         await self.answer(told, status=202)
