@@ -22,6 +22,7 @@ interface IMetric {
   step: number | null;
   model?: string | null;
   data?: string | null;
+  on?: string | null;
 }
 
 /** What tells what a metric is of: a record, or what the panel knows of one. */
@@ -46,9 +47,10 @@ export interface IRecord {
     digest: string | null;
     reason: string | null;
     trained_on: string | null;
+    on?: string | null;
   }[];
   files: { path: string; mode: string; size: number | null; reason: string | null }[];
-  artifacts: { name: string; kind: string; about?: { data?: unknown } | null }[];
+  artifacts: { name: string; kind: string; about?: { data?: unknown; on?: unknown } | null }[];
   notes: string[];
 }
 
@@ -138,8 +140,10 @@ function byDigest(pairs: [string | null | undefined, string][]): Names {
   return new Map(pairs.filter((pair): pair is [string, string] => typeof pair[0] === 'string'));
 }
 
-function on(of: { data?: unknown }, names: Names): string {
-  return typeof of.data === 'string' && names.has(of.data) ? ` on ${names.get(of.data)}` : '';
+/** The variable that the data of a metric or report went by, else what the cell's text calls it. */
+function on(of: { data?: unknown; on?: unknown }, names: Names): string {
+  const said = (typeof of.data === 'string' ? names.get(of.data) : undefined) ?? of.on;
+  return typeof said === 'string' ? ` on ${said}` : '';
 }
 
 /** A matrix, a curve, a table of results: what was computed and is no single number. */
@@ -164,8 +168,8 @@ export function rows(record: IRecord): IRow[] {
     {
       label: 'models',
       entries: record.models.map(m => {
-        const trained = m.trained_on ? names.get(m.trained_on) : undefined;
-        const by = trained === undefined ? '' : ` trained on ${trained}`;
+        const trained = (m.trained_on ? names.get(m.trained_on) : undefined) ?? m.on;
+        const by = trained ? ` trained on ${trained}` : '';
         const kept = m.digest === null ? ` (not kept: ${m.reason ?? 'unknown'})` : '';
         return `${m.name}: ${lastName(m.type)}${by}${kept}`;
       })

@@ -120,6 +120,22 @@ c.close()
     assert [(f.path, f.reason) for f in seen.files] == [("bikes.db", "a database")]
 
 
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_database_is_written_by_the_cell_that_changes_it(cells, journal):
+    def uses(source: str) -> list[tuple[str, str]]:
+        return [(f.mode, f.path) for f in cells.run(source).files]
+
+    cells.plain("import sqlite3, pandas as pd")
+    made = f"c = sqlite3.connect('b.db'); c.execute('pragma journal_mode={journal}'); c.execute('create table t (x)')"
+    assert uses(made) == [("write", "b.db")]
+    assert uses("c.execute('insert into t values (1)')") == [], "before the commit"
+    assert uses("c.commit()") == [("write", "b.db")], "through a connection that was open already"
+    assert uses("with sqlite3.connect('b.db') as d: n = d.execute('select * from t').fetchall()") == [("read", "b.db")]
+    changed = "pd.DataFrame({'y': [1]}).to_sql('u', d)"
+    assert uses(f"d = sqlite3.connect('b.db'); {changed}") == [("write", "b.db"), ("read", "b.db")]
+    assert uses("n = c.execute('select * from u').fetchall()") == []
+
+
 @pytest.fixture
 def address():
     class Handler(http.server.BaseHTTPRequestHandler):

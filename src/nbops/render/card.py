@@ -193,7 +193,8 @@ def _metric(metric: Metric, names: Names, models: Names) -> str:
 
 
 def _on(metric: Metric, names: Names) -> str:
-    return f" on {names[metric.data]}" if metric.data in names else ""
+    on = names.get(metric.data, metric.on)
+    return f" on {on}" if on else ""
 
 
 def _data(name: str, fingerprint: Fingerprint, before: Fingerprint | None = None) -> str:
@@ -206,8 +207,8 @@ def _data(name: str, fingerprint: Fingerprint, before: Fingerprint | None = None
 
 
 def _model(model: ModelUse, names: Names) -> str:
-    on = f" trained on {names[model.trained_on]}" if model.trained_on in names else ""
-    text = f"{model.name}: {_class(model.type)}{on}"
+    on = names.get(model.trained_on, model.on)
+    text = f"{model.name}: {_class(model.type)}{f' trained on {on}' if on else ''}"
     return text if model.digest is not None else f"{text} (not kept: {model.reason or 'unknown'})"
 
 
@@ -223,8 +224,8 @@ def _is_report(artifact: Artifact) -> bool:
 def _kept(artifact: Artifact, names: Names) -> str:
     if not _is_report(artifact):
         return f"{artifact.name} ({artifact.kind})"
-    on = artifact.about.get("data")
-    return f"{artifact.name} on {names[on]}" if on in names else artifact.name
+    on = names.get(artifact.about.get("data"), artifact.about.get("on"))
+    return f"{artifact.name} on {on}" if on else artifact.name
 
 
 def _query(about: Mapping[str, Any], names: Names) -> str:

@@ -82,7 +82,8 @@ def _last(metrics: Sequence[Metric]) -> list[Metric]:
 
 def _of(records: Sequence[CellRecord]) -> Callable[[Metric], str]:
     """What says of which model and on which data a metric is, by the names they had."""
-    data = {u.fingerprint.digest: u.name for r in records for u in (*r.writes, *r.reads)}
+    data = {m.data: m.on for r in records for m in r.metrics if m.data and m.on}
+    data |= {u.fingerprint.digest: u.name for r in records for u in (*r.writes, *r.reads) if u.fingerprint.digest}
     models = {m.digest: m.name for r in records for m in r.models}
 
     def said(metric: Metric) -> str:

@@ -1,0 +1,83 @@
+"""What the cell's text calls an argument of a recorded call: ``y_test``, ``y[100:]``, ``rows of y``.
+
+Data under a name is known by its digest; a part of it that the cell makes for one call has no name of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+import sys
+from itertools import islice
+from types import FrameType
+
+from nbops.core.redaction import redact_text
+
+_LONG = 40  # characters
+_STUBS = "nbops/importlib._bootstrap/"
+_PARTS = ("iloc", "loc", "at", "values")
+
+
+def argument_text(position: int, *names: str) -> str | None:
+    """What stands in the cell as the argument at `position` (without ``self``), or under one of `names`, of the call
+    that is being recorded. None where the call doesn't stand in the cell itself, or the text would be long."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _ours(frame):
+        frame = frame.f_back
+    if frame is None or frame.f_globals.get("__name__") != "__main__":
+        return None
+    if not frame.f_code.co_name.startswith(("<module>", "<cell line")):
+        return None  # a name there would be a function's own
+    text = _call(frame)
+    return None if text is None else _argument(text, position, names)
+
+
+def _ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_STUBS) or frame.f_globals.get("__name__", "").startswith("nbops.")
+
+
+def _call(frame: FrameType) -> str | None:
+    """The text of the call that `frame` is in."""
+    place = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
+    first, last, begin, end = place
+    if first is None or last is None or begin is None or end is None:
+        return None
+    lines = [line.encode() for line in linecache.getlines(frame.f_code.co_filename)[first - 1 : last]]
+    if len(lines) != last - first + 1:
+        return None
+    lines[-1] = lines[-1][:end]  # offsets are of bytes
+    lines[0] = lines[0][begin:]
+    return b"".join(lines).decode("utf-8", "replace")
+
+
+@functools.lru_cache(256)
+def _argument(call: str, position: int, names: tuple[str, ...]) -> str | None:
+    try:
+        tree = ast.parse(f"({call})", mode="eval").body
+    except SyntaxError:
+        return None
+    if not isinstance(tree, ast.Call) or any(isinstance(a, ast.Starred) for a in tree.args):
+        return None
+    given: ast.expr | None = next((k.value for k in tree.keywords if k.arg in names), None)
+    if len(tree.args) > position:
+        given = tree.args[position]
+    return None if given is None else _said(given)
+
+
+def _said(given: ast.expr) -> str | None:
+    """An expression of names as it is written; of one with a condition (which may hold values), or a long one, what it
+    takes rows of."""
+    parts = list(ast.walk(given))
+    if not any(isinstance(part, ast.Name) for part in parts):
+        return None
+    text = ast.unparse(given)
+    if len(text) <= _LONG and not any(isinstance(part, ast.Compare) for part in parts):
+        return redact_text(text)
+    if not isinstance(given, ast.Subscript):
+        return None
+    whole = given.value
+    while isinstance(whole, ast.Attribute) and whole.attr in _PARTS:
+        whole = whole.value
+    said = _said(whole)
+    return f"rows of {said.removeprefix('rows of ')}" if said else None
