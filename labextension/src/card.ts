@@ -95,9 +95,10 @@ export function summary(record: IRecord): string {
   if (record.metrics.length > 3) {
     said.push(`${record.metrics.length - 3} more metrics`);
   }
-  said.push(...record.models.slice(0, 2).map(m => `${m.name}: ${lastName(m.type)}`));
-  if (record.models.length > 2) {
-    said.push(`${record.models.length - 2} more models`);
+  const fitted = modelsOf(record);
+  said.push(...fitted.slice(0, 2).map(m => `${m.name}: ${lastName(m.type)}`));
+  if (fitted.length > 2) {
+    said.push(`${fitted.length - 2} more model${fitted.length === 3 ? '' : 's'}`);
   }
   if (said.length === 0) {
     const params = Object.keys(record.params).length;
@@ -146,6 +147,12 @@ function on(of: { data?: unknown; on?: unknown }, names: Names): string {
   return typeof said === 'string' ? ` on ${said}` : '';
 }
 
+/** Each model once: one judged on several sets of rows stands in the record once for each. */
+function modelsOf(record: IRecord): IRecord['models'] {
+  const key = (m: IRecord['models'][number]) => JSON.stringify([m.name, m.digest, m.type, m.trained_on]);
+  return [...new Map(record.models.map(m => [key(m), m])).values()];
+}
+
 /** A matrix, a curve, a table of results: what was computed and is no single number. */
 function isReport(artifact: IRecord['artifacts'][number]): boolean {
   return artifact.kind === 'detail' && artifact.name !== 'record.json';
@@ -167,7 +174,7 @@ export function rows(record: IRecord): IRow[] {
     { label: 'data out', entries: record.writes.map(u => data(u, record.reads)) },
     {
       label: 'models',
-      entries: record.models.map(m => {
+      entries: modelsOf(record).map(m => {
         const trained = (m.trained_on ? names.get(m.trained_on) : undefined) ?? m.on;
         const by = trained ? ` trained on ${trained}` : '';
         const kept = m.digest === null ? ` (not kept: ${m.reason ?? 'unknown'})` : '';

@@ -155,6 +155,18 @@ def test_another_process_may_close_the_run_meanwhile(session: Session) -> None:
     assert (stored.status, stored.tags) == (RunStatus.STOPPING, ("t",))
 
 
+def test_the_axes_of_a_figure_are_no_data(session: Session) -> None:
+    done = execute(
+        session,
+        "import matplotlib\nmatplotlib.use('agg')\nimport matplotlib.pyplot as plt, numpy as np\n"
+        "fig, axes = plt.subplots(2, 2)\nwords = np.array(['a', None], dtype=object)\nnone = np.array([])\n"
+        "plt.close(fig)",
+        {},
+    )
+    assert done.record is not None
+    assert [u.name for u in done.record.writes] == ["none", "words"]
+
+
 def test_what_is_data() -> None:
     import pyarrow as pa
     import scipy.sparse as sp

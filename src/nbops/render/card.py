@@ -131,9 +131,10 @@ def _summary(record: CellRecord) -> str:
     said = [f"{m.name} {number(m.value)}{_on(m, data) if several[m.name] > 1 else ''}" for m in record.metrics[:3]]
     if len(record.metrics) > 3:
         said.append(f"{len(record.metrics) - 3} more metric{'s' * (len(record.metrics) != 4)}")
-    said += [f"{m.name}: {_class(m.type)}" for m in record.models[:2]]
-    if record.models[2:]:
-        said.append(f"{len(record.models) - 2} more model{'s' * (len(record.models) != 3)}")
+    models = _models(record)
+    said += [f"{m.name}: {_class(m.type)}" for m in models[:2]]
+    if models[2:]:
+        said.append(f"{len(models) - 2} more model{'s' * (len(models) != 3)}")
     if not said:
         said += [f"{len(record.params)} parameter{'s' * (len(record.params) != 1)}"] if record.params else []
         names = list(dict.fromkeys([u.name for u in record.writes] or [u.name for u in record.reads]))
@@ -156,7 +157,7 @@ def _rows(record: CellRecord, state: Sequence[str], budget_s: float | None) -> l
         ("data in", [_data(u.name, u.fingerprint) for u in record.reads]),
         ("data out", [_data(u.name, u.fingerprint, before.get(u.name)) for u in record.writes]),
         ("budget", _budget(record, budget_s)),
-        ("models", [_model(m, names) for m in record.models]),
+        ("models", [_model(m, names) for m in _models(record)]),
         ("files read", [_file(f.path, f.size, f.reason) for f in record.files if f.mode == "read"]),
         ("files written", [_file(f.path, f.size, f.reason) for f in record.files if f.mode != "read"]),
         ("queries", [_query(a.about, names) for a in record.artifacts if a.kind == "query"]),
@@ -204,6 +205,11 @@ def _data(name: str, fingerprint: Fingerprint, before: Fingerprint | None = None
     if before is not None and before.digest is not None and before.digest != fingerprint.digest:
         return f"{text} (changed: {before.explain(fingerprint)})"
     return text
+
+
+def _models(record: CellRecord) -> list[ModelUse]:
+    """Each once: a model judged on several sets of rows stands in the record once for each."""
+    return list({(m.name, m.digest, m.type, m.trained_on): m for m in record.models}.values())
 
 
 def _model(model: ModelUse, names: Names) -> str:

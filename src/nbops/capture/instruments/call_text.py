@@ -66,13 +66,11 @@ def _argument(call: str, position: int, names: tuple[str, ...]) -> str | None:
 
 
 def _said(given: ast.expr) -> str | None:
-    """An expression of names as it is written; of one with a condition (which may hold values), or a long one, what it
-    takes rows of."""
-    parts = list(ast.walk(given))
-    if not any(isinstance(part, ast.Name) for part in parts):
+    """An expression of names as it is written; of a long one, what it takes rows of."""
+    if not any(isinstance(part, ast.Name) for part in ast.walk(given)):
         return None
     text = ast.unparse(given)
-    if len(text) <= _LONG and not any(isinstance(part, ast.Compare) for part in parts):
+    if len(text) <= _LONG:
         return redact_text(text)
     if not isinstance(given, ast.Subscript):
         return None

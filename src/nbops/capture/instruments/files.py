@@ -122,8 +122,8 @@ class ScopeFiles:
         for folder in sorted(self._folders):
             uses += self._written_into(folder)
         for name, was in self._databases.items():
-            if (now := self._database(name)) and now != was:
-                size = sum(size for size, _ in now)
+            if (after := self._database(name)) and after != was:
+                size = sum(size for size, _ in after)
                 uses.append(FileUse(path=name, mode="write", digest=None, size=size, reason="a database"))
                 if not was:
                     self._elsewhere.pop(name, None)  # there was nothing to be read

@@ -16,7 +16,8 @@ _MOST_NUMBERS = 200_000
 
 
 def searched(watch: Watch, search: Any, facts: Facts, known: Known, y: Any, on: str | None) -> None:
-    """`search` was fitted on targets `y`, which the cell's text calls `on`: its best parameters go into those recorded of it."""
+    """`search` was fitted on targets `y`, which the cell's text calls `on`: its best parameters go into what
+    is recorded of it."""
     best = getattr(search, "best_params_", None)
     if best is not None:
         facts.params["best_params_"] = {str(k): redact(plain(v), str(k)) for k, v in best.items()}
