@@ -48,6 +48,7 @@ export interface IRecord {
     reason: string | null;
     trained_on: string | null;
     on?: string | null;
+    metrics?: { [name: string]: Num };
   }[];
   files: { path: string; mode: string; size: number | null; reason: string | null }[];
   artifacts: { name: string; kind: string; about?: { data?: unknown; on?: unknown } | null }[];
@@ -153,6 +154,12 @@ function modelsOf(record: IRecord): IRecord['models'] {
   return [...new Map(record.models.map(m => [key(m), m])).values()];
 }
 
+/** The first measures of a statsmodels fit: those of other models are metrics. */
+function measures(model: IRecord['models'][number]): string {
+  const found = model.type.startsWith('statsmodels.') ? Object.entries(model.metrics ?? {}) : [];
+  return found.slice(0, 3).map(([name, value]) => `, ${name} ${number(value)}`).join('');
+}
+
 /** A matrix, a curve, a table of results: what was computed and is no single number. */
 function isReport(artifact: IRecord['artifacts'][number]): boolean {
   return artifact.kind === 'detail' && artifact.name !== 'record.json';
@@ -178,7 +185,7 @@ export function rows(record: IRecord): IRow[] {
         const trained = (m.trained_on ? names.get(m.trained_on) : undefined) ?? m.on;
         const by = trained ? ` trained on ${trained}` : '';
         const kept = m.digest === null ? ` (not kept: ${m.reason ?? 'unknown'})` : '';
-        return `${m.name}: ${lastName(m.type)}${by}${kept}`;
+        return `${m.name}: ${lastName(m.type)}${by}${measures(m)}${kept}`;
       })
     },
     { label: 'files read', entries: record.files.filter(f => f.mode === 'read').map(file) },

@@ -9,6 +9,7 @@ import pytest
 from instrumented_cells import PREPARE, Cells
 
 import needs
+from nbops import fingerprint
 from nbops.core.canonical import parse
 
 
@@ -45,6 +46,18 @@ value = r2_score(test["y"], model.predict(test[["a", "b"]]))
     assert model.type.startswith(library) and model.digest is not None and "--allow-type" in model.reason
     assert model.evaluation is not None and model.trained_on is not None
     assert [(m.name, m.value, m.model) for m in seen.metrics] == [("r2_score", cells.namespace["value"], model.digest)]
+
+
+def test_a_model_of_a_time_series_was_trained_on_the_series(cells):
+    needed("statsmodels")
+    seen = cells.run("""
+from statsmodels.tsa.arima.model import ARIMA
+from statsmodels.tsa.ar_model import AutoReg
+moved = ARIMA(y, order=(1, 0, 0)).fit()
+again = AutoReg(y, lags=2).fit()
+""")
+    assert [m.name for m in seen.models] == ["moved", "again"]
+    assert {m.trained_on for m in seen.models} == {fingerprint(cells.namespace["y"]).digest}
 
 
 def test_what_statsmodels_fits_for_itself_is_no_model(cells):

@@ -134,6 +134,13 @@ def test_a_model_judged_on_several_sets_of_rows_is_listed_once() -> None:
     assert "more model" not in card_text(twice, full=False)
 
 
+def test_a_statsmodels_fit_shows_its_measures() -> None:
+    measures = {"rsquared": 0.98765432, "rsquared_adj": 0.98, "aic": -12.5, "bic": 3.0}
+    fit = ModelUse(name="ols", type="statsmodels.x.OLS", digest=None, reason="no format", metrics=measures)
+    shown = "ols: OLS, rsquared 0.987654, rsquared_adj 0.98, aic -12.5 (not kept: no format)"
+    assert shown in card_text(record(models=(fit,)))
+
+
 def test_without_style_the_structure_remains() -> None:
     bare = re.sub(r"<style>.*?</style>|\s(class|style)=\"[^\"]*\"", "", card_html(FULL, name="train"), flags=re.DOTALL)
     parser = read(bare)

@@ -234,7 +234,7 @@ def _findings(shown: list[_Shown], past: History | None, untrue: set[int | None]
 
 
 def _whatever_it_read(name: str, cell: _Shown, past: History | None, *, edited: bool) -> bool:
-    """Does what the cell makes under this name not depend on its inputs: an import; a function or literal of its text?"""
+    """Is what the cell makes under this name an import, or a function or literal of its text, whatever its inputs?"""
     if name in cell.effects.imports:
         return True
     literal = past is not None and cell.at is not None and name in past.executions[cell.at].record.params

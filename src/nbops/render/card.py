@@ -214,8 +214,15 @@ def _models(record: CellRecord) -> list[ModelUse]:
 
 def _model(model: ModelUse, names: Names) -> str:
     on = names.get(model.trained_on, model.on)
-    text = f"{model.name}: {_class(model.type)}{f' trained on {on}' if on else ''}"
+    text = f"{model.name}: {_class(model.type)}{f' trained on {on}' if on else ''}{_measures(model)}"
     return text if model.digest is not None else f"{text} (not kept: {model.reason or 'unknown'})"
+
+
+def _measures(model: ModelUse) -> str:
+    """The first measures of a statsmodels fit: those of other models are metrics."""
+    if not model.type.startswith("statsmodels."):
+        return ""
+    return "".join(f", {name} {number(value)}" for name, value in list(model.metrics.items())[:3])
 
 
 def _file(path: str, size: int | None, reason: str | None) -> str:
