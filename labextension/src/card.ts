@@ -157,7 +157,10 @@ function modelsOf(record: IRecord): IRecord['models'] {
 /** The first measures of a statsmodels fit: those of other models are metrics. */
 function measures(model: IRecord['models'][number]): string {
   const found = model.type.startsWith('statsmodels.') ? Object.entries(model.metrics ?? {}) : [];
-  return found.slice(0, 3).map(([name, value]) => `, ${name} ${number(value)}`).join('');
+  return found
+    .slice(0, 3)
+    .map(([name, value]) => `, ${name} ${number(value)}`)
+    .join('');
 }
 
 /** A matrix, a curve, a table of results: what was computed and is no single number. */
