@@ -80,6 +80,15 @@ with open("f.txt") as f: f.read()
     assert (wrote.mode, wrote.digest) == ("write", fingerprint(Path("f.txt")).digest)
 
 
+def test_a_file_that_was_written_under_another_name_first(cells):
+    seen = cells.run("""
+import os, pathlib, shutil
+pathlib.Path("new.part").write_text("x"); os.replace("new.part", "new.txt")
+shutil.copy("new.txt", "copy.txt"); pathlib.Path("copy.txt").rename("moved.txt")
+""")
+    assert [(f.mode, f.path) for f in seen.files] == [("write", "new.txt"), ("write", "moved.txt")]
+
+
 def test_machinery_is_no_noise(cells, tmp_path):
     (tmp_path / "local_module.py").write_text("X = 1\n")
     seen = cells.run("""
@@ -93,6 +102,7 @@ with tempfile.NamedTemporaryFile() as f:
     f.write(b"x"); f.flush()
     open(f.name, "rb").close()
 open("/proc/self/status").close()
+open("fontlist-v390.json", "w").close()
 open(os.devnull, "w").close()
 os.makedirs(".ipynb_checkpoints"); open(".ipynb_checkpoints/x.ipynb", "w").close()
 """)

@@ -55,8 +55,15 @@ from statsmodels.tsa.arima.model import ARIMA
 from statsmodels.tsa.ar_model import AutoReg
 moved = ARIMA(y, order=(1, 0, 0)).fit()
 again = AutoReg(y, lags=2).fit()
+from statsmodels.tsa.holtwinters import SimpleExpSmoothing
+smooth = SimpleExpSmoothing(y, initialization_method="estimated").fit()
 """)
-    assert [m.name for m in seen.models] == ["moved", "again"]
+    assert [m.name for m in seen.models] == ["moved", "again", "smooth"]
+    assert seen.notes == ()
+    kept = [
+        parse(cells.workspace.artifacts.read_bytes(a.digest).decode()) for a in seen.artifacts if a.kind == "detail"
+    ]
+    assert 0 <= kept[2]["params"]["smoothing_level"] <= 1
     assert {m.trained_on for m in seen.models} == {fingerprint(cells.namespace["y"]).digest}
 
 

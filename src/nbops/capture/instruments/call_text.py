@@ -9,7 +9,7 @@ import ast
 import functools
 import linecache
 import sys
-from itertools import islice
+from itertools import dropwhile, islice
 from types import FrameType
 
 from nbops.core.redaction import redact_text
@@ -19,9 +19,10 @@ _STUBS = "nbops/importlib._bootstrap/"
 _PARTS = ("iloc", "loc", "at", "values")
 
 
-def argument_text(position: int, *names: str) -> str | None:
+def argument_text(code: str, position: int, *names: str) -> str | None:
     """What stands in the cell as the argument at `position` (without ``self``), or under one of `names`, of the call
-    that is being recorded. None where the call doesn't stand in the cell itself, or the text would be long."""
+    that is being recorded; `code` is the cell's text. None where the call doesn't stand in the cell itself, or the text
+    would be long."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _ours(frame):
         frame = frame.f_back
@@ -29,7 +30,7 @@ def argument_text(position: int, *names: str) -> str | None:
         return None
     if not frame.f_code.co_name.startswith(("<module>", "<cell line")):
         return None  # a name there would be a function's own
-    text = _call(frame)
+    text = _call(frame, code)
     return None if text is None else _argument(text, position, names)
 
 
@@ -37,18 +38,24 @@ def _ours(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_STUBS) or frame.f_globals.get("__name__", "").startswith("nbops.")
 
 
-def _call(frame: FrameType) -> str | None:
+def _call(frame: FrameType, code: str) -> str | None:
     """The text of the call that `frame` is in."""
     place = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
     first, last, begin, end = place
     if first is None or last is None or begin is None or end is None:
         return None
-    lines = [line.encode() for line in linecache.getlines(frame.f_code.co_filename)[first - 1 : last]]
+    text = linecache.getlines(frame.f_code.co_filename) or _below_magics(code)
+    lines = [line.encode() for line in text[first - 1 : last]]
     if len(lines) != last - first + 1:
         return None
     lines[-1] = lines[-1][:end]  # offsets are of bytes
     lines[0] = lines[0][begin:]
     return b"".join(lines).decode("utf-8", "replace")
+
+
+def _below_magics(code: str) -> list[str]:
+    """What ``%%time`` compiles, without telling anybody the text."""
+    return list(dropwhile(lambda line: line.startswith("%%") or not line.strip(), code.splitlines(keepends=True)))
 
 
 @functools.lru_cache(256)

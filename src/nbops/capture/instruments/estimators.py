@@ -58,7 +58,7 @@ class FitProbe(EstimatorProbe):
         known = models(watch).before_fit(estimator, line)
         # before the call: a fit may change its input in place (copy=False)
         trained_on = None if self.method == "partial_fit" else watch.fingerprint(X).digest
-        return estimator, known, X, y, trained_on, line, argument_text(0, "X")
+        return estimator, known, X, y, trained_on, line, argument_text(watch.scope.code, 0, "X")
 
     def after(self, watch: Watch, seen: Any, result: Any) -> None:
         estimator, known, X, y, trained_on, line, on = seen
@@ -77,7 +77,8 @@ class FitProbe(EstimatorProbe):
             facts.gave = models(watch).sampled((None,), lambda: frame_of(result), target=False)
         if hasattr(estimator, "cv_results_"):
             watch.attempt(
-                "a search's results", lambda: searched(watch, estimator, facts, known, y, argument_text(1, "y"))
+                "a search's results",
+                lambda: searched(watch, estimator, facts, known, y, argument_text(watch.scope.code, 1, "y")),
             )
 
     def fail(self, token: Any) -> None:
@@ -128,7 +129,7 @@ class ScoreProbe(EstimatorProbe):
             return
         X, y = argument(args, kwargs, 1, "X"), argument(args, kwargs, 2, "y")
         data = watch.fingerprint(y).digest if y is not None else None
-        on = argument_text(1, "y") if y is not None else None
+        on = argument_text(watch.scope.code, 1, "y") if y is not None else None
         if y is not None:
             known, digests = self.log.known(estimator), (watch.fingerprint(X).digest, data)
             watch.attempt("what a score is of", lambda: models(watch).evaluated(known, X, y, digests, "score", value))
@@ -149,7 +150,10 @@ class ScoresProbe(CallProbe):
         y = argument(args, kwargs, 2, "y")
         given = y is not None
         self.scored(
-            watch, result, watch.fingerprint(y).digest if given else None, argument_text(2, "y") if given else None
+            watch,
+            result,
+            watch.fingerprint(y).digest if given else None,
+            argument_text(watch.scope.code, 2, "y") if given else None,
         )
 
     def scored(self, watch: Watch, result: Any, data: str | None, on: str | None) -> None:

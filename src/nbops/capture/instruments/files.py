@@ -26,7 +26,15 @@ from nbops.workspace import relative
 
 _MOST_FILES = 500
 _EVENTS = frozenset(
-    {"open", "sqlite3.connect", "sqlite3.connect/handle", "urllib.Request", "http.client.send", "socket.connect"}
+    {
+        "open",
+        "os.rename",
+        "sqlite3.connect",
+        "sqlite3.connect/handle",
+        "urllib.Request",
+        "http.client.send",
+        "socket.connect",
+    }
 )
 _MOST_CONNECTIONS = 1000
 _Stamp = tuple[int, int]  # size and mtime_ns
@@ -204,6 +212,9 @@ class _AuditHook:
                 access = flags & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)
                 read = access == os.O_RDONLY or (access == os.O_RDWR and not flags & os.O_TRUNC)
                 files.opened(name, read=read, written=access != os.O_RDONLY)
+        elif event == "os.rename":
+            if args[2] == args[3] == -1:  # its names are no relative ones of another folder
+                files.opened(args[1], read=False, written=True)
         elif event == "sqlite3.connect":
             name = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes, os.PathLike)) else ""
             files.connecting = ":memory:"

@@ -32,7 +32,7 @@ class MetricProbe(CallProbe):
         value = number(result)
         y_true, y_pred = argument(args, kwargs, 0, *_FIRST), argument(args, kwargs, 1, *_SECOND)
         data = watch.fingerprint(y_true).digest
-        on = argument_text(0, *_FIRST)
+        on = argument_text(watch.scope.code, 0, *_FIRST)
         if value is None:
             keep_report(watch, self.name, result, data, on)
             return

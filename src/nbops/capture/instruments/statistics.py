@@ -174,7 +174,9 @@ def _keep(watch: Watch, fit: _Fit, name: str, number: int) -> None:
     table: dict[str, Any] = {"names": names}
     for what in ("params", "bse", "pvalues"):
         values = getattr(results, what, None)
-        if values is not None:
+        if isinstance(values, Mapping):  # of exponential smoothing: some are no numbers
+            table[what] = {str(k): plain(v) for k, v in values.items()}
+        elif values is not None:
             table[what] = [float(v) for v in getattr(values, "to_numpy", lambda v=values: v)().ravel()]
     content = canonical(table).encode()
     if len(content) < 1_000_000:
