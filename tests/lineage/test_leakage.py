@@ -143,6 +143,17 @@ def test_a_model_that_could_not_be_kept_is_checked_too(book: Book) -> None:
     assert (one.kind, one.certain, one.cells) == (LeakKind.SHARED, True, ("In [3] of book.ipynb",))
 
 
+def test_a_model_that_was_loaded_again_is_the_one_that_was_fitted(book: Book) -> None:
+    again = "import pickle\nagain = pickle.loads(pickle.dumps(model))\nmodel = None\n"
+    (one,) = found(
+        book,
+        "train, test = pd.read_csv('train.csv'), pd.read_csv('test.csv')",
+        FIT,
+        again + "mean_absolute_error(test['y'], again.predict(test[names]))",
+    )
+    assert (one.model, one.kind, one.certain) == ("model", LeakKind.NONE, True)
+
+
 def test_rows_that_repeat_anyway_are_a_coincidence(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     frame = pd.DataFrame(rng.integers(0, 3, size=(300, 4)), columns=["a", "b", "c", "y"])

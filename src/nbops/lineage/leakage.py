@@ -82,12 +82,12 @@ def check(ws: Workspace, run_id: str) -> tuple[Finding, ...]:
         If there is no such run.
     """
     past = history(ws, run_id)
-    judged = {
-        (_key(m), m.evaluation): m
-        for e in past.executions
-        for m in e.record.models
-        if m.evaluation or (m.metrics and (m.digest or m.signature))  # of some the rows are not kept
-    }
+    judged: dict[object, ModelUse] = {}
+    for use in (m for e in past.executions for m in e.record.models):
+        if use.evaluation or (use.metrics and (use.digest or use.signature)):  # of some the rows are not kept
+            key = (_key(use), use.evaluation)
+            if use.rows or key not in judged or not judged[key].rows:  # loaded again, nothing is known of its training
+                judged[key] = use
     samples = {digest: _judged(ws, digest) for digest in {use.evaluation or "" for use in judged.values()}}
     found = [f for use in judged.values() for f in _of(ws, past, use, samples[use.evaluation or ""])]
     newest = {use.evaluation: use for use in judged.values() if use.evaluation}  # of a set of rows it is said once

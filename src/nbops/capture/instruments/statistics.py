@@ -58,7 +58,7 @@ RESULT_MODULES = (
 _FITS = ("fit", "fit_regularized", "fit_constrained")
 _MEASURES = ("rsquared", "rsquared_adj", "prsquared", "aic", "bic", "llf", "deviance", "mse_resid", "f_pvalue")
 _MOST = 20  # results of a cell
-_NOT_KEPT = "statsmodels' results aren't kept as a file: there is no format that loads without running code"
+_NOT_KEPT = "statsmodels' results have no safe file format"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
