@@ -124,6 +124,8 @@ search = GridSearchCV(Ridge(), grid, cv=3).fit(X, y)
         ("mean_absolute_error(*(y[100:], p))", None),
         ("(lambda y: mean_absolute_error(y[:20], p))(y)", None),
         ("max_error(y[100:], p)", "y[100:]"),
+        ("[max_error(y[i:], p) for i in [100]]", "y[i:]"),
+        ("(lambda v: [max_error(v[i:], p) for i in [100]])(y)", None),
         ("model.score(X[100:], y[100:])", "y[100:]"),
         ("(model\n .score(X[100:], y[100:]))", "y[100:]"),
         ("cross_val_score(model, X[:90], y[:90], cv=2)", "y[:90]"),

@@ -16,6 +16,7 @@ from nbops.core.redaction import redact_text
 
 _LONG = 40  # characters
 _STUBS = "nbops/importlib._bootstrap/"
+_COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")  # frames of their own until Python 3.12
 _PARTS = ("iloc", "loc", "at", "values")
 
 
@@ -26,16 +27,22 @@ def argument_text(code: str, position: int, *names: str) -> str | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _ours(frame):
         frame = frame.f_back
-    if frame is None or frame.f_globals.get("__name__") != "__main__":
+    if frame is None or frame.f_globals.get("__name__") != "__main__" or not _in_the_cell(frame):
         return None
-    if not frame.f_code.co_name.startswith(("<module>", "<cell line")):
-        return None  # a name there would be a function's own
     text = _call(frame, code)
     return None if text is None else _argument(text, position, names)
 
 
 def _ours(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_STUBS) or frame.f_globals.get("__name__", "").startswith("nbops.")
+
+
+def _in_the_cell(frame: FrameType) -> bool:
+    """And not in a function, where a name would be its own."""
+    around: FrameType | None = frame
+    while around is not None and around.f_code.co_name in _COMPREHENSIONS:
+        around = around.f_back
+    return around is not None and around.f_code.co_name.startswith(("<module>", "<cell line"))
 
 
 def _call(frame: FrameType, code: str) -> str | None:
