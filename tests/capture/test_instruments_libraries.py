@@ -95,7 +95,7 @@ won_by = sm.Logit(won, sm.add_constant(X[["a"]])).fit(disp=0, method="bfgs")
     assert (line.name, line.type) == ("line", "statsmodels.regression.linear_model.OLS")
     assert line.params | {"formula": "y ~ a + np.exp(b)", "endog": "y", "method": "pinv"} == line.params
     assert line.metrics["rsquared"] == cells.namespace["line"].rsquared
-    assert line.digest is None and "aren't kept as a file" in line.reason
+    assert line.digest is None and "no safe file format" in line.reason
     assert (won_by.name, won_by.params["method"]) == ("won_by", "bfgs")
     assert won_by.metrics["aic"] == cells.namespace["won_by"].aic
     kept = [a for a in seen.artifacts if a.name.startswith("coefficients")]
