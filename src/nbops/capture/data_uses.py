@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,12 @@ def _roots(cell: OpenCell) -> tuple[str, ...]:
     return tuple(roots(used.reads | used.mutates, used.builtins, code, cell.namespace))
 
 
+def _unsure(use: DataUse) -> DataUse:
+    """Of data whose fingerprint could be taken before the cell only."""
+    reason = f"it may have changed: {use.fingerprint.reason}"
+    return dataclasses.replace(use, fingerprint=dataclasses.replace(use.fingerprint, reason=reason))
+
+
 def written(
     cell: OpenCell, budget_s: float, known: Known, final: Mapping[int, tuple[Any, Fingerprint]]
 ) -> list[DataUse]:
@@ -62,7 +69,9 @@ def written(
             continue
         use = prints.use(path, value)
         differs = path in before and use.fingerprint.digest != before[path].digest
-        if rebound or differs:
+        if differs and not rebound and use.fingerprint.digest is None:
+            found.append(_unsure(use))
+        elif rebound or differs:
             found.append(use)
         if differs and not rebound:
             changed += [*cell.spans[path], *spans(value)]  # sorted in place, it lies elsewhere under all its names
