@@ -1,8 +1,8 @@
-"""What a plain observer sees of a notebook: scikit-learn's fits, scores and metrics, and the files opened.
+"""What a plain observer sees of a notebook: fits, scores, metrics of scikit-learn, fits of statsmodels, files.
 
 Loaded into a kernel as an IPython extension (``--IPKernelApp.extra_extensions=plain_trace``). It shares no code and no
 method with nbops, which it is there to check: `sys.setprofile` tells of every call while a cell runs, an audit hook of
-every open. A call counts when control enters scikit-learn from elsewhere, and not what scikit-learn then calls itself.
+every open. A call counts when control enters one of the two from elsewhere, and not what that then calls itself.
 
 Written as JSON lines to the file named by ``PLAIN_TRACE``, one a cell:
 ``{"count": 3, "calls": [["fit", "sklearn.svm._classes.SVC", true], …], "files": [["read", "/path"], …]}``;
@@ -76,9 +76,11 @@ class PlainTrace:
 
 
 def _call(frame: FrameType) -> tuple[()] | tuple[str, str] | None:
-    """None: not scikit-learn's. Empty: of scikit-learn, and of no interest. Else what is called, and on which class."""
+    """None: of neither. Empty: of one, and of no interest. Else what is called, and on which class."""
     code = frame.f_code
     module = frame.f_globals.get("__name__", "")
+    if isinstance(module, str) and module.startswith("statsmodels."):
+        return _statsmodels(frame)
     theirs = isinstance(module, str) and (module == "sklearn" or module.startswith("sklearn."))
     if not theirs and code.co_name not in FITS:
         return None
@@ -102,6 +104,15 @@ def _call(frame: FrameType) -> tuple[()] | tuple[str, str] | None:
     if module.startswith("sklearn.model_selection") and name in ("cross_val_score", "cross_validate"):
         return "cv", name
     return ()
+
+
+def _statsmodels(frame: FrameType) -> tuple[()] | tuple[str, str]:
+    model_class = getattr(sys.modules.get("statsmodels.base.model"), "Model", ())
+    on = frame.f_locals.get("self")
+    fits = frame.f_code.co_name in ("fit", "fit_regularized", "fit_constrained")
+    if not fits or not model_class or not isinstance(on, model_class):
+        return ()
+    return "fit", f"{type(on).__module__}.{type(on).__qualname__}"
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -22,6 +22,7 @@ interface IMetric {
   step: number | null;
   model?: string | null;
   data?: string | null;
+  on?: string | null;
 }
 
 /** What tells what a metric is of: a record, or what the panel knows of one. */
@@ -46,9 +47,11 @@ export interface IRecord {
     digest: string | null;
     reason: string | null;
     trained_on: string | null;
+    on?: string | null;
+    metrics?: { [name: string]: Num };
   }[];
   files: { path: string; mode: string; size: number | null; reason: string | null }[];
-  artifacts: { name: string; kind: string; about?: { data?: unknown } | null }[];
+  artifacts: { name: string; kind: string; about?: { data?: unknown; on?: unknown } | null }[];
   notes: string[];
 }
 
@@ -93,9 +96,10 @@ export function summary(record: IRecord): string {
   if (record.metrics.length > 3) {
     said.push(`${record.metrics.length - 3} more metrics`);
   }
-  said.push(...record.models.slice(0, 2).map(m => `${m.name}: ${lastName(m.type)}`));
-  if (record.models.length > 2) {
-    said.push(`${record.models.length - 2} more models`);
+  const fitted = modelsOf(record);
+  said.push(...fitted.slice(0, 2).map(m => `${m.name}: ${lastName(m.type)}`));
+  if (fitted.length > 2) {
+    said.push(`${fitted.length - 2} more model${fitted.length === 3 ? '' : 's'}`);
   }
   if (said.length === 0) {
     const params = Object.keys(record.params).length;
@@ -138,8 +142,25 @@ function byDigest(pairs: [string | null | undefined, string][]): Names {
   return new Map(pairs.filter((pair): pair is [string, string] => typeof pair[0] === 'string'));
 }
 
-function on(of: { data?: unknown }, names: Names): string {
-  return typeof of.data === 'string' && names.has(of.data) ? ` on ${names.get(of.data)}` : '';
+/** The variable that the data of a metric or report went by, else what the cell's text calls it. */
+function on(of: { data?: unknown; on?: unknown }, names: Names): string {
+  const said = (typeof of.data === 'string' ? names.get(of.data) : undefined) ?? of.on;
+  return typeof said === 'string' ? ` on ${said}` : '';
+}
+
+/** Each model once: one judged on several sets of rows stands in the record once for each. */
+function modelsOf(record: IRecord): IRecord['models'] {
+  const key = (m: IRecord['models'][number]) => JSON.stringify([m.name, m.digest, m.type, m.trained_on]);
+  return [...new Map(record.models.map(m => [key(m), m])).values()];
+}
+
+/** The first measures of a statsmodels fit: those of other models are metrics. */
+function measures(model: IRecord['models'][number]): string {
+  const found = model.type.startsWith('statsmodels.') ? Object.entries(model.metrics ?? {}) : [];
+  return found
+    .slice(0, 3)
+    .map(([name, value]) => `, ${name} ${number(value)}`)
+    .join('');
 }
 
 /** A matrix, a curve, a table of results: what was computed and is no single number. */
@@ -163,11 +184,11 @@ export function rows(record: IRecord): IRow[] {
     { label: 'data out', entries: record.writes.map(u => data(u, record.reads)) },
     {
       label: 'models',
-      entries: record.models.map(m => {
-        const trained = m.trained_on ? names.get(m.trained_on) : undefined;
-        const by = trained === undefined ? '' : ` trained on ${trained}`;
+      entries: modelsOf(record).map(m => {
+        const trained = (m.trained_on ? names.get(m.trained_on) : undefined) ?? m.on;
+        const by = trained ? ` trained on ${trained}` : '';
         const kept = m.digest === null ? ` (not kept: ${m.reason ?? 'unknown'})` : '';
-        return `${m.name}: ${lastName(m.type)}${by}${kept}`;
+        return `${m.name}: ${lastName(m.type)}${by}${measures(m)}${kept}`;
       })
     },
     { label: 'files read', entries: record.files.filter(f => f.mode === 'read').map(file) },

@@ -71,6 +71,15 @@ describe('the card', () => {
     expect(text).not.toContain('record.json');
   });
 
+  it('calls what has no name as the cell does, and lists a judged model once', async () => {
+    const metrics = [{ ...RECORD.metrics[0], data: 'f1:blake3:zz', on: 'y[100:]' }];
+    const model = { ...RECORD.models[0], trained_on: 'f1:blake3:yy', on: 'X[:100]' };
+    const models = [model, { ...model, evaluation: 'a1:blake3:00' }];
+    const text = (await drawn({ record: { ...RECORD, metrics, models } }, { full: true })).textContent!;
+    expect(text).toContain('mae 0.123457 of model on y[100:]');
+    expect(text.split('trained on X[:100]').length).toBe(2);
+  });
+
   it('tells metrics of one name apart in its line', async () => {
     const two = [RECORD.metrics[0], { ...RECORD.metrics[0], value: 2, data: 'f1:blake3:bb' }];
     const node = await drawn({ record: { ...RECORD, metrics: two } });

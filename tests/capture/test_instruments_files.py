@@ -80,6 +80,15 @@ with open("f.txt") as f: f.read()
     assert (wrote.mode, wrote.digest) == ("write", fingerprint(Path("f.txt")).digest)
 
 
+def test_a_file_that_was_written_under_another_name_first(cells):
+    seen = cells.run("""
+import os, pathlib, shutil
+pathlib.Path("new.part").write_text("x"); os.replace("new.part", "new.txt")
+shutil.copy("new.txt", "copy.txt"); pathlib.Path("copy.txt").rename("moved.txt")
+""")
+    assert [(f.mode, f.path) for f in seen.files] == [("write", "new.txt"), ("write", "moved.txt")]
+
+
 def test_machinery_is_no_noise(cells, tmp_path):
     (tmp_path / "local_module.py").write_text("X = 1\n")
     seen = cells.run("""
@@ -93,6 +102,7 @@ with tempfile.NamedTemporaryFile() as f:
     f.write(b"x"); f.flush()
     open(f.name, "rb").close()
 open("/proc/self/status").close()
+open("fontlist-v390.json", "w").close()
 open(os.devnull, "w").close()
 os.makedirs(".ipynb_checkpoints"); open(".ipynb_checkpoints/x.ipynb", "w").close()
 """)
@@ -118,6 +128,22 @@ c.close()
     seen = cells.run("c = sqlite3.connect('bikes.db'); c.close()")
     assert seen.uncacheable == ("database",)
     assert [(f.path, f.reason) for f in seen.files] == [("bikes.db", "a database")]
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_database_is_written_by_the_cell_that_changes_it(cells, journal):
+    def uses(source: str) -> list[tuple[str, str]]:
+        return [(f.mode, f.path) for f in cells.run(source).files]
+
+    cells.plain("import sqlite3, pandas as pd")
+    made = f"c = sqlite3.connect('b.db'); c.execute('pragma journal_mode={journal}'); c.execute('create table t (x)')"
+    assert uses(made) == [("write", "b.db")]
+    assert uses("c.execute('insert into t values (1)')") == [], "before the commit"
+    assert uses("c.commit()") == [("write", "b.db")], "through a connection that was open already"
+    assert uses("with sqlite3.connect('b.db') as d: n = d.execute('select * from t').fetchall()") == [("read", "b.db")]
+    changed = "pd.DataFrame({'y': [1]}).to_sql('u', d)"
+    assert uses(f"d = sqlite3.connect('b.db'); {changed}") == [("write", "b.db"), ("read", "b.db")]
+    assert uses("n = c.execute('select * from u').fetchall()") == []
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from instrumented_cells import PREPARE, Cells
 
 import needs
+from nbops import fingerprint
 from nbops.core.canonical import parse
 
 
@@ -47,6 +48,25 @@ value = r2_score(test["y"], model.predict(test[["a", "b"]]))
     assert [(m.name, m.value, m.model) for m in seen.metrics] == [("r2_score", cells.namespace["value"], model.digest)]
 
 
+def test_a_model_of_a_time_series_was_trained_on_the_series(cells):
+    needed("statsmodels")
+    seen = cells.run("""
+from statsmodels.tsa.arima.model import ARIMA
+from statsmodels.tsa.ar_model import AutoReg
+moved = ARIMA(y, order=(1, 0, 0)).fit()
+again = AutoReg(y, lags=2).fit()
+from statsmodels.tsa.holtwinters import SimpleExpSmoothing
+smooth = SimpleExpSmoothing(y, initialization_method="estimated").fit()
+""")
+    assert [m.name for m in seen.models] == ["moved", "again", "smooth"]
+    assert seen.notes == ()
+    kept = [
+        parse(cells.workspace.artifacts.read_bytes(a.digest).decode()) for a in seen.artifacts if a.kind == "detail"
+    ]
+    assert 0 <= kept[2]["params"]["smoothing_level"] <= 1
+    assert {m.trained_on for m in seen.models} == {fingerprint(cells.namespace["y"]).digest}
+
+
 def test_what_statsmodels_fits_for_itself_is_no_model(cells):
     needed("statsmodels")
     seen = cells.run("""
@@ -75,7 +95,7 @@ won_by = sm.Logit(won, sm.add_constant(X[["a"]])).fit(disp=0, method="bfgs")
     assert (line.name, line.type) == ("line", "statsmodels.regression.linear_model.OLS")
     assert line.params | {"formula": "y ~ a + np.exp(b)", "endog": "y", "method": "pinv"} == line.params
     assert line.metrics["rsquared"] == cells.namespace["line"].rsquared
-    assert line.digest is None and "aren't kept as a file" in line.reason
+    assert line.digest is None and "no safe file format" in line.reason
     assert (won_by.name, won_by.params["method"]) == ("won_by", "bfgs")
     assert won_by.metrics["aic"] == cells.namespace["won_by"].aic
     kept = [a for a in seen.artifacts if a.name.startswith("coefficients")]

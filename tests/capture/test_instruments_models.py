@@ -293,6 +293,15 @@ del m
     assert [m.name for m in seen.models] == ["models['ridge']", "models['lasso']"]
 
 
+def test_models_in_a_dict_are_called_by_their_key(cells):
+    seen = cells.run("""
+from sklearn.linear_model import Ridge
+models = {}
+for key in (0.5, ("ridge", 1), np.float64(0.25), None): models[key] = Ridge(alpha=0.5).fit(X, y)
+""")
+    assert [m.name for m in seen.models] == ["models[0.5]", "models[('ridge', 1)]", "models[0.25]", "models[None]"]
+
+
 def test_a_failing_fit_and_a_failing_cell_are_no_obstacle(cells):
     seen = cells.run(
         """

@@ -110,3 +110,41 @@ search = GridSearchCV(Ridge(), grid, cv=3).fit(X, y)
     assert [m.name for m in seen.models] == ["search"]
     assert [m.name for m in seen.metrics] == ["test_score", "best_score_"]
     assert seen.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("mean_absolute_error(y[100:], p)", "y[100:]"),
+        ("mean_absolute_error(y_true=y.iloc[-20:], y_pred=p)", "y.iloc[-20:]"),
+        ("print('ä', mean_absolute_error(\n    test['y'].values[-20:],\n    p,\n))", "test['y'].values[-20:]"),
+        ("mean_absolute_error(y[df.index >= 100], p)", "y[df.index >= 100]"),
+        ("mean_absolute_error(y.loc[(df.index >= 100) & (df.index < 1000)], p)", "rows of y"),
+        ("mean_absolute_error([1.0] * 20, p)", None),
+        ("mean_absolute_error(*(y[100:], p))", None),
+        ("(lambda y: mean_absolute_error(y[:20], p))(y)", None),
+        ("max_error(y[100:], p)", "y[100:]"),
+        ("[max_error(y[i:], p) for i in [100]]", "y[i:]"),
+        ("(lambda v: [max_error(v[i:], p) for i in [100]])(y)", None),
+        ("model.score(X[100:], y[100:])", "y[100:]"),
+        ("(model\n .score(X[100:], y[100:]))", "y[100:]"),
+        ("cross_val_score(model, X[:90], y[:90], cv=2)", "y[:90]"),
+        ("GridSearchCV(model, {'alpha': [1]}, cv=2).fit(X[:90], y[:90])", "y[:90]"),
+    ],
+)
+def test_what_has_no_name_is_called_as_the_cell_calls_it(cells, call, said):
+    cells.plain("from sklearn.metrics import max_error, mean_absolute_error\nimport sklearn.linear_model as lm")
+    cells.plain("from sklearn.model_selection import GridSearchCV, cross_val_score")
+    cells.plain("model = lm.Ridge().fit(X, y); p = model.predict(X[100:])")
+    assert [m.on for m in cells.run(call).metrics] == [said]
+
+
+def test_what_a_model_was_trained_on_and_a_report_is_of_are_called_so_too(cells):
+    seen = cells.run("""
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import confusion_matrix
+model = LogisticRegression().fit(X.iloc[:80], won[:80])
+confusion_matrix(won[80:], model.predict(X.iloc[80:]))
+""")
+    assert seen.models[0].on == "X.iloc[:80]"
+    assert [a.about["on"] for a in seen.artifacts if a.name == "confusion_matrix.json"] == ["won[80:]"]

@@ -86,6 +86,17 @@ def test_beyond_the_budget_it_is_said_and_no_digest_is_given(tmp_path: Path) -> 
         assert use.fingerprint.shape == (10,)
 
 
+def test_what_could_be_fingerprinted_before_the_cell_only_may_have_changed(session: Session) -> None:
+    namespace: dict[str, Any] = {"x": np.arange(5.0)}
+    cell = session.begin(CellStart(source="x.sum()", code="x.sum()"), namespace)
+    assert cell is not None
+    cell.fingerprint_s = 60.0  # the budget is gone
+    done = session.end(cell)
+    assert done.record is not None
+    (use,) = done.record.writes
+    assert (use.fingerprint.digest, use.fingerprint.reason) == (None, f"it may have changed: {OVER_BUDGET}")
+
+
 def test_a_large_record_fits_the_notebook_and_is_kept_whole(session: Session) -> None:
     wide = pd.DataFrame({f"column_{i}": [i] for i in range(2000)})
     done = execute(session, "y = wide + 1", {"wide": wide})
@@ -153,6 +164,18 @@ def test_another_process_may_close_the_run_meanwhile(session: Session) -> None:
     execute(session, "b = 1", {}, tags=("t",))
     stored = runs.as_stored(store, session.run.id)
     assert (stored.status, stored.tags) == (RunStatus.STOPPING, ("t",))
+
+
+def test_the_axes_of_a_figure_are_no_data(session: Session) -> None:
+    done = execute(
+        session,
+        "import matplotlib\nmatplotlib.use('agg')\nimport matplotlib.pyplot as plt, numpy as np\n"
+        "fig, axes = plt.subplots(2, 2)\nwords = np.array(['a', None], dtype=object)\nnone = np.array([])\n"
+        "plt.close(fig)",
+        {},
+    )
+    assert done.record is not None
+    assert [u.name for u in done.record.writes] == ["none", "words"]
 
 
 def test_what_is_data() -> None:

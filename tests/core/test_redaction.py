@@ -21,6 +21,8 @@ SECRETS = [
     "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcDEF123",
     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY1",
+    "sk_live_prod_51H8xYzKq0aBcD9eFgHiJ2kL",
+    "https://example.org/files/private/get/wJalrXUtnFEMIbK7MDENGbPx",
     "curl -s -u anna:hunter2 https://example.org",
     "curl --user 'anna:hunter2' https://example.org",
     "https://hooks.slack.com/services/T00000000/B00000000/abcdefgh",
@@ -38,10 +40,14 @@ SECRETS = [
 ]
 PLAIN = [
     "data/bike_hour.csv",
+    "https://raw.githubusercontent.com/tidyverts/tsibbledata/master/data-raw/vic_elec/VIC2015/demand.csv",
+    "/home/someone/Projects/2024_Report/raw/MyData2019/part_Q3/zones_final.parquet",
     "HistGradientBoostingRegressor",
     "f1:blake3:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
     "https://archive.ics.uci.edu/dataset/275/bike+sharing+dataset",
     "neg_root_mean_squared_error",
+    "bench_loss_module_logistic_MASTER_Threads_1.parquet",
+    "https://indico.cern.ch/event/771113/contributions/3203712/attachments/1746730/3022094/PracticalVectorization.pdf",
     "2011-01-01T00:00:00.000000Z",
     "123e4567-e89b-12d3-a456-426614174000",
     "/home/someone/projects/churn/notebooks/2024-report-final-v2.ipynb",

@@ -159,7 +159,7 @@ def test_a_tagged_cell_is_tracked(tracked_kernel: Kernel) -> None:
 
 
 def test_a_card_in_auto_mode_is_one_collapsed_line(tracked_kernel: Kernel) -> None:
-    tracked_kernel.run("%nbops auto on")
+    tracked_kernel.run("%nbops auto on\n%nbops card full")
     (card,) = tracked_kernel.cards("rate = 0.5")
     assert "\n" not in card["text/plain"]
     assert "<details class" in card["text/html"]
@@ -278,6 +278,14 @@ def test_the_line_may_stand_below_time_and_capture(tracked_kernel: Kernel, tmp_p
     assert len(tracked_kernel.cards("%%capture out\n%%track captured\nprint('hidden')\ny = 1")) == 1
     assert tracked_kernel.text("print(out.stdout)") == "hidden\n\n"
     assert {r.name for r in runs.listed(workspace(tmp_path).store, kinds=[RunKind.BLOCK])} == {"timed", "captured"}
+
+
+def test_what_a_metric_is_on_is_said_below_time_too(tracked_kernel: Kernel) -> None:
+    tracked_kernel.run("from sklearn.metrics import r2_score\ny = [1, 2, 3, 4]")
+    tracked_kernel.run("%nbops auto on\n%nbops card full")
+    for magics in ("%%time\n", "%%time\n%%track timed\n\n", "%%track one\n%%time\n"):
+        (card,) = tracked_kernel.cards(f"{magics}z = 1; r2_score(y[2:], y[:2])")
+        assert "r2_score -15 on y[2:]" in card["text/plain"]
 
 
 def test_unload_restores_every_hook(tmp_path: Path) -> None:

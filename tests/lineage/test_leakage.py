@@ -132,6 +132,28 @@ def test_a_model_whose_judged_rows_are_not_kept_is_said_to_be_not_checkable(book
     assert (one.model, one.kind, one.why) == ("model", LeakKind.UNKNOWN, "the rows it was judged on were not kept")
 
 
+def test_a_model_that_could_not_be_kept_is_checked_too(book: Book) -> None:
+    fit = FIT.replace("Ridge()", "make_pipeline(FunctionTransformer(lambda x: x * 2), Ridge())")
+    (one,) = found(
+        book,
+        "from sklearn.preprocessing import FunctionTransformer\n"
+        "train, test = pd.read_csv('train.csv'), pd.read_csv('overlapping.csv')",
+        fit,
+    )
+    assert (one.kind, one.certain, one.cells) == (LeakKind.SHARED, True, ("In [3] of book.ipynb",))
+
+
+def test_a_model_that_was_loaded_again_is_the_one_that_was_fitted(book: Book) -> None:
+    again = "import pickle\nagain = pickle.loads(pickle.dumps(model))\nmodel = None\n"
+    (one,) = found(
+        book,
+        "train, test = pd.read_csv('train.csv'), pd.read_csv('test.csv')",
+        FIT,
+        again + "mean_absolute_error(test['y'], again.predict(test[names]))",
+    )
+    assert (one.model, one.kind, one.certain) == ("model", LeakKind.NONE, True)
+
+
 def test_rows_that_repeat_anyway_are_a_coincidence(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     frame = pd.DataFrame(rng.integers(0, 3, size=(300, 4)), columns=["a", "b", "c", "y"])

@@ -194,6 +194,20 @@ def test_what_a_function_reads_is_what_there_is_when_it_is_called(book: Book) ->
     assert executed(book.ws, found, book.path.parent, "out") == digests(book.ws, run.id, "out")
 
 
+def test_a_lambdas_own_names_and_its_comprehensions_need_no_cell(book: Book) -> None:
+    cells = {
+        "by": "by = 10",
+        "d": "d = 3",
+        "use": "found = {d: (lambda a: lambda b: a * b * by + d)(d)(2) for d in (1, 2)}\nagain = [lambda: d]",
+    }
+    run_cells(book, cells)
+    found = slice_of(book.ws, "found")
+    assert kept(found) == ["by", "d", "use"] and found.notes == ()
+    book.cells["use"] = cells["use"].partition("\n")[0]
+    book.run("use")
+    assert kept(slice_of(book.ws, "found")) == ["by", "use"]
+
+
 def test_a_file_written_by_a_cell_and_read_by_another_joins_them(book: Book) -> None:
     cells = {
         "imports": "import pandas as pd",

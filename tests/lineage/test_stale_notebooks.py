@@ -188,3 +188,23 @@ def test_cells_without_ids_are_known_by_their_text(book: Book) -> None:
     book.run("make", cell_ids=False)
     found = both(book)
     assert (2, "input changed") in said(found)
+
+
+def test_what_a_stale_cell_makes_whatever_it_read_makes_nobody_stale(tmp_path: Path) -> None:
+    cells = {
+        "make": "import pandas as pd\ndf = pd.DataFrame({'x': [1, 2, 3]})",
+        "cut": "import math\nlimit = 2\ndef double(n): return 2 * n\nsmall = df[df['x'] <= limit]",
+        "other": "root = math.sqrt(double(limit))",
+        "sum": "total = math.fsum(small['x'])",
+    }
+    with opened(tmp_path, cells) as book:
+        book.run()
+        book.cells["make"] = "import pandas as pd\ndf = pd.DataFrame({'x': [1, 2, 4, 0]})"
+        book.run("make")
+        found = both(book)
+        assert said(found) == [(1, "input changed"), (2, "counts"), (3, "input changed")]
+        assert found[2].why == "it used 'small' of cell 2 (In [2]), which is stale itself"
+        book.run("cut", "other", "sum")
+        book.cells["cut"] = cells["cut"].replace("2 * n", "3 * n")
+        whys = {f.cell: f.why for f in both(book)}
+        assert whys[2] == "it used 'double' of cell 2 (In [6]), which is stale itself"

@@ -118,11 +118,27 @@ def test_a_line_is_one_line() -> None:
     metrics = [Metric(name=name, value=1.0) for name in "abcde"]
     assert card_text(record(metrics=tuple(metrics[:4])), full=False).endswith("c 1 · 1 more metric")
     assert card_text(record(metrics=tuple(metrics)), full=False).endswith("c 1 · 2 more metrics")
-    models = dataclasses.replace(FULL, metrics=(), models=FULL.models * 3)
+    three = tuple(dataclasses.replace(FULL.models[0], digest=d) for d in "abc")
+    models = dataclasses.replace(FULL, metrics=(), models=three)
     assert card_text(models, full=False).endswith("· 1 more model")
     assert "<details" in card_html(FULL, full=False)
     assert " open>" not in card_html(FULL, full=False)
     assert " open>" in card_html(FULL)
+
+
+def test_a_model_judged_on_several_sets_of_rows_is_listed_once() -> None:
+    model = ModelUse(name="m", type="sklearn.linear_model.Ridge", digest=None, reason="by choice", trained_on="f1:x")
+    judged = [dataclasses.replace(model, evaluation=f"a1:blake3:{i}") for i in range(3)]
+    twice = record(models=(*judged, dataclasses.replace(model, trained_on="f1:y")))
+    assert card_text(twice).count("m: Ridge") == 2
+    assert "more model" not in card_text(twice, full=False)
+
+
+def test_a_statsmodels_fit_shows_its_measures() -> None:
+    measures = {"rsquared": 0.98765432, "rsquared_adj": 0.98, "aic": -12.5, "bic": 3.0}
+    fit = ModelUse(name="ols", type="statsmodels.x.OLS", digest=None, reason="no format", metrics=measures)
+    shown = "ols: OLS, rsquared 0.987654, rsquared_adj 0.98, aic -12.5 (not kept: no format)"
+    assert shown in card_text(record(models=(fit,)))
 
 
 def test_without_style_the_structure_remains() -> None:

@@ -76,3 +76,25 @@ def test_a_metric_says_of_which_model_and_on_which_data_it_is_and_none_hides_ano
         ("4", "on y_test"),
         ("5", "sklearn"),
     ]
+
+
+def test_a_metric_is_of_the_model_by_its_first_name_and_on_what_the_cell_calls_it() -> None:
+    metrics = [
+        Metric(name="score", value=1.0, model="a1:m", data="f1:1", on="y[10:]"),
+        Metric(name="r2_score", value=0.5, model="a1:m", data="f1:1"),
+    ]
+    cells = [
+        CellRecord(
+            run=RUN.id,
+            seq=seq,
+            cell_id=None,
+            source="",
+            execution_count=seq + 1,
+            status=CellStatus.OK,
+            metrics=(metric,),
+            models=(ModelUse(name=name, type="Ridge", digest="a1:m"),),
+        )
+        for seq, (name, metric) in enumerate(zip(("best", "loaded"), metrics, strict=True))
+    ]
+    said = shown(run=RUN, params={}, metrics=metrics, records=cells, children=[])
+    assert said.count("of best on y[10:]") == 2 and "of loaded" not in said

@@ -80,6 +80,9 @@ def test_values_data_and_environment(project) -> None:
     assert "values changed in: cnt" in data["rides"]
     assert _rows(frame("1", 3).fingerprint, frame("2", 2).fingerprint) == "1 row fewer; "
     assert data["a.csv"] == "cannot be compared: not fingerprinted: budget"
+    assert (
+        of(difference(project.ws(), a.id, project.session(("x = 1", {})).id), "data")["rides"] == f"only in {a.id[:8]}"
+    )
     assert of(result, "environment").keys() == {"Python", "pandas"}
     assert [(c.a, c.b) for c in result.changes if c.name == "git"] == [("aaa", "bbb")]
 

@@ -13,7 +13,7 @@ import pytest
 from recorded_notebook import workspace
 
 from nbops.core.canonical import digest_text, dump_encoded
-from nbops.core.errors import NotebookError
+from nbops.core.errors import NotebookError, UnknownNameError
 from nbops.notebook.embedded import LEFT_OUT_NOTE, MIME
 from nbops.verification.verify import DIFFERS, NOT_CHECKABLE, SAME, Verification, verify
 
@@ -171,4 +171,5 @@ def test_another_store_knows_nothing(root: Path) -> None:
 def test_no_notebook_and_none_with_records(root: Path) -> None:
     with pytest.raises(NotebookError, match=r"there is no notebook .*executed"):
         verify(workspace(root), root / "execute.ipynb")
-    assert verify(workspace(root), root / "plain.ipynb").records == 0
+    with pytest.raises(UnknownNameError, match=r"no record in the notebook .*plain.*run it with tracking on"):
+        verify(workspace(root), root / "plain.ipynb")

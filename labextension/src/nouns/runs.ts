@@ -49,6 +49,7 @@ export interface IMetric {
   /** The digests of the model and of the data that it is of. */
   model?: string | null;
   data?: string | null;
+  on?: string | null;
 }
 
 export interface IArtifact {

@@ -24,8 +24,14 @@ OVER_BUDGET = "not fingerprinted: budget"
 
 
 def is_data(value: Any) -> bool:
-    """Is it a table, an array, or a part of one?"""
-    return any(base.__name__ in _TYPES.get(base.__module__.partition(".")[0], ()) for base in type(value).__mro__[:-1])
+    """Is it a table, an array, or a part of one? An array of what a figure is drawn with (``plt.subplots``) is not."""
+    mro = type(value).__mro__[:-1]
+    return any(base.__name__ in _TYPES.get(base.__module__.partition(".")[0], ()) for base in mro) and not _axes(value)
+
+
+def _axes(value: Any) -> bool:
+    objects = getattr(value, "dtype", None) == "object" and hasattr(value, "flat") and value.size
+    return bool(objects) and type(value.flat[0]).__module__.startswith("matplotlib.")
 
 
 class Fingerprinter:

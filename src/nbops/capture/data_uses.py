@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from nbops.capture.cells import OpenCell
 from nbops.capture.data import Fingerprinter, Seen
 from nbops.capture.reach import MOST, Span, beneath, called, overlapping, public, reached, roots, spans
@@ -36,6 +38,12 @@ def _roots(cell: OpenCell) -> tuple[str, ...]:
     return tuple(roots(used.reads | used.mutates, used.builtins, code, cell.namespace))
 
 
+def _unsure(use: DataUse) -> DataUse:
+    """Of data whose fingerprint could be taken before the cell only."""
+    reason = f"it may have changed: {use.fingerprint.reason}"
+    return dataclasses.replace(use, fingerprint=dataclasses.replace(use.fingerprint, reason=reason))
+
+
 def written(cell: OpenCell, known: Known, seen: Seen) -> list[DataUse]:
     """The data that the cell bound to a name, or changed in place; what shares memory with that is changed too, though
     the cell's text doesn't name it. `known` is brought up to date; `seen` are fingerprints taken since it ended."""
@@ -56,7 +64,9 @@ def written(cell: OpenCell, known: Known, seen: Seen) -> list[DataUse]:
             continue
         use = DataUse(name=path, fingerprint=prints.of(value))
         differs = path in before and use.fingerprint.digest != before[path].digest
-        if rebound or differs:
+        if differs and not rebound and use.fingerprint.digest is None:
+            found.append(_unsure(use))
+        elif rebound or differs:
             found.append(use)
         if differs and not rebound:
             changed += [*cell.spans[path], *spans(value)]  # sorted in place, it lies elsewhere under all its names

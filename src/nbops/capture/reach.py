@@ -133,7 +133,7 @@ def _inside(path: str, value: Any, namespace: Mapping[str, Any], functions: bool
     kind = type(value)
     if issubclass(kind, dict):
         for key, item in list(dict.items(value))[:_MOST_ITEMS]:
-            yield f"{path}[{_key(key)}]", item
+            yield f"{path}[{key_text(key)}]", item
     elif issubclass(kind, (list, tuple, collections.deque)):
         base: Any = next(t for t in (list, tuple, collections.deque) if issubclass(kind, t))
         for i, item in zip(range(_MOST_ITEMS), base.__iter__(value), strict=False):
@@ -215,7 +215,10 @@ def is_local(module: str | None) -> bool:
     return isinstance(file, str) and not file.startswith(_LIBRARIES) and "site-packages" not in file
 
 
-def _key(key: Any) -> str:
+def key_text(key: Any) -> str:
+    """A dict's key, as it is said in a path."""
+    if type(key).__module__ == "numpy" and hasattr(key, "item"):
+        key = key.item()
     text = repr(key) if type(key) in (str, int, float, bool, tuple, type(None)) else type(key).__name__
     return redact_text(text if len(text) <= 60 else text[:60] + "…")
 

@@ -91,15 +91,13 @@ def doctor(repair: bool, rebuild: bool, as_json: bool) -> None:
 @click.argument("notebook", type=click.Path(path_type=Path))
 @json_option
 def verify(notebook: Path, as_json: bool) -> None:
-    """Check what a notebook's records claim: 0 all as recorded, 4 something differs."""
+    """Check what a notebook's records claim: 0 all as recorded, 4 something differs, 2 it has none."""
     from nbops.verification.verify import DIFFERS, NOT_CHECKABLE, SAME
     from nbops.verification.verify import verify as verify_
 
     result = verify_(workspace(), notebook)
 
     def text() -> str:
-        if not result.records:
-            return f"{notebook} carries no records; run it with tracking on"
         wrong = [[f.cell + 1, f.what, f.why] for f in result.findings if f.result == DIFFERS]
         wrong += [[s.cell + 1 if s.cell is not None else "", s.kind, s.why] for s in result.stale]
         counts = f"{count(result.records, 'record')}: " + ", ".join(

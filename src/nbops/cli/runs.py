@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nbops.cli.program import Listing, json_option, parse_params, show, table, workspace
+from nbops.core.errors import DiffersError
 from nbops.core.runs import RunKind, RunStatus
 from nbops.workspace import Workspace, relative
 
@@ -183,7 +184,7 @@ def show_(run_id: str, as_json: bool) -> None:
 @click.argument("b")
 @json_option
 def diff(a: str, b: str, as_json: bool) -> None:
-    """Why two runs differ: parameters, metrics, data and its distributions, code, environment.
+    """Why two runs differ: parameters, metrics, data, distributions, code, environment. 0 they don't, 4 they do.
 
     A and B are runs, models:/NAME/VERSION or models:/NAME@ALIAS, or notebooks (their latest completed run).
     """
@@ -192,6 +193,8 @@ def diff(a: str, b: str, as_json: bool) -> None:
 
     result = difference(workspace(), a, b)
     show(result, lambda: difference_text(result), as_json)
+    if result.changes:
+        raise DiffersError(f"{b} differs from {a}")
 
 
 runs.add_command(diff)

@@ -172,6 +172,9 @@ _LISTED = re.compile(
 )
 _QUOTED = re.compile(r"""(?P<quote>["'])(?:(?!(?P=quote)).)*(?P=quote)""")
 _WORD = re.compile(r"[A-Za-z0-9+/_\-]{24,}={0,2}")
+# a part of a path or long name: data, VIC2015; and, if it is short, 2024Report, MyData2
+_PART = re.compile(r"[a-z0-9]*|[A-Z0-9]*|[A-Za-z]+|(?=.{,20}$)\d{,4}[A-Za-z]+\d{,4}")
+_LOWER = re.compile(r"[a-z]{2,}")
 _WORDS = re.compile(r"[a-z]+(?:[_\-][a-z]+)*")
 _ANY = (*_NAMED, *(part for _, _, parts in _SHAPES for part in parts))
 _ENTROPY_BITS = 4.3  # per character; English words and paths stay below, base64 of random bytes above
@@ -318,6 +321,16 @@ def _listed(match: re.Match[str]) -> str:
 def _random(word: str) -> bool:
     if re.fullmatch(r"[0-9a-fA-F]+|[a-zA-Z_]+|[0-9\-]+|[a-z0-9_\-/]*|[A-Z0-9_\-]*", word):
         return False
+    if _put_together(word):
+        return False
     counts = Counter(word)
     entropy = -sum(n / len(word) * math.log2(n / len(word)) for n in counts.values())
     return entropy >= min(_ENTROPY_BITS, math.log2(len(word)) - 0.6) and any(c.isdigit() for c in word)
+
+
+def _put_together(word: str) -> bool:
+    """Is it a path or long name, whose parts are words for the most part? (In base64 of random bytes what would part
+    it stands far apart.)"""
+    parts = [part for part in re.split(r"[/_\-]", word) if part and not part.isdigit()]
+    words = sum(_LOWER.fullmatch(part) is not None for part in parts)
+    return len(parts) > 2 and 2 * words >= len(parts) and all(_PART.fullmatch(part) for part in parts)

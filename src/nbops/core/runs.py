@@ -102,7 +102,7 @@ class FileUse:
 class Metric:
     """A number, and what it was computed on. `data` is the digest of the y_true it was computed against,
     `model` the digest of the model that predicted, where these were seen. `source` is the function
-    called ("sklearn.metrics.mean_absolute_error") or "log_metric"."""
+    called ("sklearn.metrics.mean_absolute_error") or "log_metric"; `on` is what the cell's text calls that data."""
 
     name: str
     value: float
@@ -111,6 +111,7 @@ class Metric:
     model: str | None = None
     data: str | None = None
     line: int | None = None
+    on: str | None = None
 
 
 SEARCH_TABLE = "cv_results.json"  # the artifact that has the scores of a search's candidates, without times
@@ -146,6 +147,7 @@ class ModelUse:
     params: Mapping[str, Any] = field(default_factory=dict)
     signature: Mapping[str, Any] | None = None
     trained_on: str | None = None  # digest of the fingerprint of X at fit
+    on: str | None = None  # what the cell's text calls X
     profile: str | None = None
     evaluation: str | None = None
     rows: str | None = None

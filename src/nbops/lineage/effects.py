@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from nbops.core.runs import CellRecord, CellStatus
@@ -173,10 +173,21 @@ def _late(tree: ast.Module) -> dict[str, frozenset[str]]:
         if isinstance(node, _DEFINITIONS) and node.name not in late:
             late[node.name] = _read_inside(node)
         elif isinstance(node, ast.Assign):
-            inside = [_read_inside(n) for n in ast.walk(node.value) if isinstance(n, ast.Lambda)]
+            inside = list(_read_by_lambdas(node.value, frozenset()))
             names = [t.id for t in node.targets if isinstance(t, ast.Name)]
             late |= {name: frozenset().union(*inside) for name in names if inside}
     return late
+
+
+def _read_by_lambdas(node: ast.AST, own: frozenset[str]) -> Iterator[frozenset[str]]:
+    """What each outermost lambda reads; `own` are the variables of the comprehensions that it stands in."""
+    if isinstance(node, ast.Lambda):
+        yield _read_inside(node) - own
+        return
+    for comprehension in getattr(node, "generators", ()):
+        own |= {n.id for n in ast.walk(comprehension.target) if isinstance(n, ast.Name)}
+    for child in ast.iter_child_nodes(node):
+        yield from _read_by_lambdas(child, own)
 
 
 def _read_inside(node: ast.AST) -> frozenset[str]:

@@ -82,12 +82,12 @@ def check(ws: Workspace, run_id: str) -> tuple[Finding, ...]:
         If there is no such run.
     """
     past = history(ws, run_id)
-    judged = {
-        (m.digest, m.evaluation): m
-        for e in past.executions
-        for m in e.record.models
-        if m.digest and (m.evaluation or m.metrics)  # of some the rows are not kept
-    }
+    judged: dict[object, ModelUse] = {}
+    for use in (m for e in past.executions for m in e.record.models):
+        if use.evaluation or (use.metrics and (use.digest or use.signature)):  # of some the rows are not kept
+            key = (_key(use), use.evaluation)
+            if use.rows or key not in judged or not judged[key].rows:  # loaded again, nothing is known of its training
+                judged[key] = use
     samples = {digest: _judged(ws, digest) for digest in {use.evaluation or "" for use in judged.values()}}
     found = [f for use in judged.values() for f in _of(ws, past, use, samples[use.evaluation or ""])]
     newest = {use.evaluation: use for use in judged.values() if use.evaluation}  # of a set of rows it is said once
@@ -101,6 +101,11 @@ def check_model(ws: Workspace, use: ModelUse) -> tuple[Finding, ...]:
         return (_unknown(use, "it isn't recorded where the model was made"),)
     past = history(ws, made[-1][0])
     return (*_of(ws, past, use, _judged(ws, use.evaluation)), *_selections(ws, past, use))
+
+
+def _key(use: ModelUse) -> object:
+    """What tells a model from others: its file; of one that could not be kept its name, and what it was fitted on."""
+    return use.digest or (use.name, use.trained_on, use.rows)
 
 
 def _of(ws: Workspace, past: History, use: ModelUse, judged: RowSample | None) -> Iterator[Finding]:
@@ -163,7 +168,7 @@ def _rows(past: History, use: ModelUse, trained: RowSample | None, judged: RowSa
         doubt = f"; rows that repeat by coincidence may explain that ({whole.expected:.1f} expected)"
     else:
         kind, certain = LeakKind.NONE, True
-    made = [e for e in past.executions if any(m.digest == use.digest and use.digest for m in e.record.models)]
+    made = [e for e in past.executions if any(_key(m) == _key(use) for m in e.record.models)]
     return _finding(kind, use, made, of + doubt, certain=certain, slight=slight)
 
 
@@ -198,10 +203,10 @@ def _before_split(
                 yield _split(use, execution, why, certain=True)
                 continue
             rows = shapes.get(other.trained_on or "", ())[:1]
-            if trained is None or rows != (trained.rows + judged.rows,):
+            if use.digest is None or trained is None or rows != (trained.rows + judged.rows,):
                 continue
             if upstream is None:
-                target = Target(kind="model", name=use.digest or "", kernel=past.kernel.id)
+                target = Target(kind="model", name=use.digest, kernel=past.kernel.id)
                 upstream = {node.id for node in around(ws, target, down=False).nodes}
             if cell_id(execution) in upstream:
                 why = (

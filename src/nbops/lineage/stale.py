@@ -222,13 +222,23 @@ def _findings(shown: list[_Shown], past: History | None, untrue: set[int | None]
                 found.append(one)
                 wrong.add(place)
             expected = _expected(name, place, shown)
-            if inherited is None and expected is not None and shown.index(expected) in wrong:
+            if inherited is not None or expected is None or shown.index(expected) not in wrong:
+                continue
+            if not _whatever_it_read(name, expected, past, edited=expected.index in untrue):
                 why = f"it used {name!r} of {expected.said}, which is stale itself"
                 inherited = _stale(cell, StaleKind.INPUT, why)
         if inherited is not None and place not in wrong:
             found.append(inherited)
             wrong.add(place)
     return found + _counts(shown, wrong)
+
+
+def _whatever_it_read(name: str, cell: _Shown, past: History | None, *, edited: bool) -> bool:
+    """Is what the cell makes under this name an import, or a function or literal of its text, whatever its inputs?"""
+    if name in cell.effects.imports:
+        return True
+    literal = past is not None and cell.at is not None and name in past.executions[cell.at].record.params
+    return not edited and (literal or name in cell.effects.functions)
 
 
 def _inputs(cell: _Shown, past: History | None) -> list[str]:

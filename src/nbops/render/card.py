@@ -131,9 +131,10 @@ def _summary(record: CellRecord) -> str:
     said = [f"{m.name} {number(m.value)}{_on(m, data) if several[m.name] > 1 else ''}" for m in record.metrics[:3]]
     if len(record.metrics) > 3:
         said.append(f"{len(record.metrics) - 3} more metric{'s' * (len(record.metrics) != 4)}")
-    said += [f"{m.name}: {_class(m.type)}" for m in record.models[:2]]
-    if record.models[2:]:
-        said.append(f"{len(record.models) - 2} more model{'s' * (len(record.models) != 3)}")
+    models = _models(record)
+    said += [f"{m.name}: {_class(m.type)}" for m in models[:2]]
+    if models[2:]:
+        said.append(f"{len(models) - 2} more model{'s' * (len(models) != 3)}")
     if not said:
         said += [f"{len(record.params)} parameter{'s' * (len(record.params) != 1)}"] if record.params else []
         names = list(dict.fromkeys([u.name for u in record.writes] or [u.name for u in record.reads]))
@@ -156,7 +157,7 @@ def _rows(record: CellRecord, state: Sequence[str], budget_s: float | None) -> l
         ("data in", [_data(u.name, u.fingerprint) for u in record.reads]),
         ("data out", [_data(u.name, u.fingerprint, before.get(u.name)) for u in record.writes]),
         ("budget", _budget(record, budget_s)),
-        ("models", [_model(m, names) for m in record.models]),
+        ("models", [_model(m, names) for m in _models(record)]),
         ("files read", [_file(f.path, f.size, f.reason) for f in record.files if f.mode == "read"]),
         ("files written", [_file(f.path, f.size, f.reason) for f in record.files if f.mode != "read"]),
         ("queries", [_query(a.about, names) for a in record.artifacts if a.kind == "query"]),
@@ -193,7 +194,8 @@ def _metric(metric: Metric, names: Names, models: Names) -> str:
 
 
 def _on(metric: Metric, names: Names) -> str:
-    return f" on {names[metric.data]}" if metric.data in names else ""
+    on = names.get(metric.data, metric.on)
+    return f" on {on}" if on else ""
 
 
 def _data(name: str, fingerprint: Fingerprint, before: Fingerprint | None = None) -> str:
@@ -205,10 +207,22 @@ def _data(name: str, fingerprint: Fingerprint, before: Fingerprint | None = None
     return text
 
 
+def _models(record: CellRecord) -> list[ModelUse]:
+    """Each once: a model judged on several sets of rows stands in the record once for each."""
+    return list({(m.name, m.digest, m.type, m.trained_on): m for m in record.models}.values())
+
+
 def _model(model: ModelUse, names: Names) -> str:
-    on = f" trained on {names[model.trained_on]}" if model.trained_on in names else ""
-    text = f"{model.name}: {_class(model.type)}{on}"
+    on = names.get(model.trained_on, model.on)
+    text = f"{model.name}: {_class(model.type)}{f' trained on {on}' if on else ''}{_measures(model)}"
     return text if model.digest is not None else f"{text} (not kept: {model.reason or 'unknown'})"
+
+
+def _measures(model: ModelUse) -> str:
+    """The first measures of a statsmodels fit: those of other models are metrics."""
+    if not model.type.startswith("statsmodels."):
+        return ""
+    return "".join(f", {name} {number(value)}" for name, value in list(model.metrics.items())[:3])
 
 
 def _file(path: str, size: int | None, reason: str | None) -> str:
@@ -223,8 +237,8 @@ def _is_report(artifact: Artifact) -> bool:
 def _kept(artifact: Artifact, names: Names) -> str:
     if not _is_report(artifact):
         return f"{artifact.name} ({artifact.kind})"
-    on = artifact.about.get("data")
-    return f"{artifact.name} on {names[on]}" if on in names else artifact.name
+    on = names.get(artifact.about.get("data"), artifact.about.get("on"))
+    return f"{artifact.name} on {on}" if on else artifact.name
 
 
 def _query(about: Mapping[str, Any], names: Names) -> str:

@@ -82,8 +82,10 @@ def _last(metrics: Sequence[Metric]) -> list[Metric]:
 
 def _of(records: Sequence[CellRecord]) -> Callable[[Metric], str]:
     """What says of which model and on which data a metric is, by the names they had."""
-    data = {u.fingerprint.digest: u.name for r in records for u in (*r.writes, *r.reads)}
-    models = {m.digest: m.name for r in records for m in r.models}
+    newest = records[::-1]  # the name it went by first counts: another is one of the same content, made or loaded later
+    data = {m.data: m.on for r in newest for m in r.metrics if m.data and m.on}
+    data |= {u.fingerprint.digest: u.name for r in newest for u in (*r.writes, *r.reads) if u.fingerprint.digest}
+    models = {m.digest: m.name for r in newest for m in r.models[::-1]}
 
     def said(metric: Metric) -> str:
         of = f"of {models[metric.model]}" if metric.model in models and metric.model else ""

@@ -114,7 +114,7 @@ def _data(mine: _Side, theirs: _Side) -> Iterator[Change]:
         x, y = here.get(name), there.get(name)
         if x is not None and y is not None and x.digest == y.digest and (x.digest or x.reason == y.reason):
             continue
-        why = _rows(x, y) + x.explain(y) if x and y else "only in one of them"
+        why = _rows(x, y) + x.explain(y) if x and y else f"only in {(mine if x else theirs).run.id[:8]}"
         yield Change(what="data", name=name, a=x.digest if x else None, b=y.digest if y else None, why=why)
 
 

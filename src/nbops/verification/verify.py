@@ -60,12 +60,17 @@ def verify(workspace: Workspace, path: Path) -> Verification:
     ------
     NotebookError
         If there is no such notebook, or it can't be read.
+    UnknownNameError
+        If it carries no records.
     """
     book = files.read(path)
     found = embedded.embedded(book)
+    if not found:
+        hint = "run it with tracking on, and save it with its outputs"
+        raise UnknownNameError("record in the notebook", str(path), hint=hint)
     last = last_uses(found)
     findings = [finding for item in found for finding in _record(workspace, item, last)]
-    stale = stale_notebook(workspace, book) if found else ()
+    stale = stale_notebook(workspace, book)
     return Verification(notebook=str(path), records=len(found), findings=tuple(findings), stale=stale)
 
 

@@ -7,6 +7,7 @@ import numbers
 import sys
 from typing import Any
 
+from nbops.capture.instruments.call_text import argument_text
 from nbops.capture.instruments.code_swap import Swaps, plain_function
 from nbops.capture.instruments.json_params import params_of
 from nbops.capture.instruments.model_log import HOLD_BYTES, Facts, ModelLog, Prediction, weakly
@@ -57,10 +58,10 @@ class FitProbe(EstimatorProbe):
         known = models(watch).before_fit(estimator, line)
         # before the call: a fit may change its input in place (copy=False)
         trained_on = None if self.method == "partial_fit" else watch.fingerprint(X).digest
-        return estimator, known, X, y, trained_on, line
+        return estimator, known, X, y, trained_on, line, argument_text(watch.scope.code, 0, "X")
 
     def after(self, watch: Watch, seen: Any, result: Any) -> None:
-        estimator, known, X, y, trained_on, line = seen
+        estimator, known, X, y, trained_on, line, on = seen
         predicts = hasattr(estimator, "predict")
         facts = Facts(
             params=watch.attempt("a model's parameters", lambda: params_of(estimator)) or {},
@@ -68,13 +69,17 @@ class FitProbe(EstimatorProbe):
             signature=watch.attempt("a model's signature", lambda: signature_of(estimator, X, y)) if predicts else None,
             target=target_name(y),
             trained_on=trained_on,
+            on=on,
             line=line,
         )
         models(watch).fitted(known, facts, X, y)
         if self.method == "fit_transform" and not predicts:
             facts.gave = models(watch).sampled((None,), lambda: frame_of(result), target=False)
         if hasattr(estimator, "cv_results_"):
-            watch.attempt("a search's results", lambda: searched(watch, estimator, facts, known, y))
+            watch.attempt(
+                "a search's results",
+                lambda: searched(watch, estimator, facts, known, y, argument_text(watch.scope.code, 1, "y")),
+            )
 
     def fail(self, token: Any) -> None:
         super().fail(token)
@@ -124,12 +129,13 @@ class ScoreProbe(EstimatorProbe):
             return
         X, y = argument(args, kwargs, 1, "X"), argument(args, kwargs, 2, "y")
         data = watch.fingerprint(y).digest if y is not None else None
+        on = argument_text(watch.scope.code, 1, "y") if y is not None else None
         if y is not None:
-            known, on = self.log.known(estimator), (watch.fingerprint(X).digest, data)
-            watch.attempt("what a score is of", lambda: models(watch).evaluated(known, X, y, on, "score", value))
+            known, digests = self.log.known(estimator), (watch.fingerprint(X).digest, data)
+            watch.attempt("what a score is of", lambda: models(watch).evaluated(known, X, y, digests, "score", value))
         kind = type(estimator)
         source = f"{kind.__module__}.{kind.__qualname__}.score"
-        watch.metrics.append(Metric(name="score", value=value, source=source, data=data, line=cell_line()))
+        watch.metrics.append(Metric(name="score", value=value, source=source, data=data, line=cell_line(), on=on))
 
 
 class ScoresProbe(CallProbe):
@@ -142,10 +148,16 @@ class ScoresProbe(CallProbe):
     def after(self, watch: Watch, seen: Any, result: Any) -> None:
         args, kwargs = seen
         y = argument(args, kwargs, 2, "y")
-        self.scored(watch, result, watch.fingerprint(y).digest if y is not None else None)
+        given = y is not None
+        self.scored(
+            watch,
+            result,
+            watch.fingerprint(y).digest if given else None,
+            argument_text(watch.scope.code, 2, "y") if given else None,
+        )
 
-    def scored(self, watch: Watch, result: Any, data: str | None) -> None:
-        """What it returned; `data` is the digest of the targets it was given."""
+    def scored(self, watch: Watch, result: Any, data: str | None, on: str | None) -> None:
+        """What it returned; `data` is the digest of the targets it was given, `on` what the cell's text calls them."""
 
 
 class CrossValidationProbe(ScoresProbe):
@@ -153,7 +165,7 @@ class CrossValidationProbe(ScoresProbe):
 
     what = "a cross-validation"
 
-    def scored(self, watch: Watch, result: Any, data: str | None) -> None:
+    def scored(self, watch: Watch, result: Any, data: str | None, on: str | None) -> None:
         scores = result if isinstance(result, dict) else {self.function: result}
         source, line = f"sklearn.model_selection.{self.function}", cell_line()
         for name, values in scores.items():
@@ -162,7 +174,7 @@ class CrossValidationProbe(ScoresProbe):
             folds = [float(v) for v in values]
             if folds:
                 mean = math.fsum(folds) / len(folds)
-                watch.metrics.append(Metric(name=str(name), value=mean, source=source, data=data, line=line))
+                watch.metrics.append(Metric(name=str(name), value=mean, source=source, data=data, line=line, on=on))
                 watch.series += [
                     Metric(name=str(name), value=v, step=i, source=source, data=data, line=line)
                     for i, v in enumerate(folds)
@@ -174,8 +186,8 @@ class CurveProbe(ScoresProbe):
 
     what = "a curve of scores"
 
-    def scored(self, watch: Watch, result: Any, data: str | None) -> None:
-        keep_report(watch, self.function, result, data)
+    def scored(self, watch: Watch, result: Any, data: str | None, on: str | None) -> None:
+        keep_report(watch, self.function, result, data, on)
 
 
 class SubclassProbe(CallProbe):

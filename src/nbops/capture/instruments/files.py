@@ -26,9 +26,18 @@ from nbops.workspace import relative
 
 _MOST_FILES = 500
 _EVENTS = frozenset(
-    {"open", "sqlite3.connect", "sqlite3.connect/handle", "urllib.Request", "http.client.send", "socket.connect"}
+    {
+        "open",
+        "os.rename",
+        "sqlite3.connect",
+        "sqlite3.connect/handle",
+        "urllib.Request",
+        "http.client.send",
+        "socket.connect",
+    }
 )
 _MOST_CONNECTIONS = 1000
+_Stamp = tuple[int, int]  # size and mtime_ns
 _databases: dict[int, str] = {}  # by the connection's id: it can't be referred to weakly
 
 
@@ -37,11 +46,17 @@ def database(connection: Any) -> str:
     return _databases.get(id(connection), "")
 
 
+def _open_databases(root: str, home: str) -> set[str]:
+    """The files that connections are of, by their name in records."""
+    names = set(_databases.values()) - {"", ":memory:"}
+    return {name for name in names if not is_noise(os.path.join(root, name), root, home)}  # noqa: PTH118
+
+
 @dataclass(kw_only=True, eq=False)
 class _Opened:
     read: bool = False
     written: bool = False
-    stamp: tuple[int, int] | None = None  # size and mtime_ns when it was first read
+    stamp: _Stamp | None = None  # when it was first read
 
 
 class ScopeFiles:
@@ -53,6 +68,7 @@ class ScopeFiles:
         self._opened: dict[str, _Opened] = {}
         self._folders: set[str] = set()  # that something was written into
         self._elsewhere: dict[str, FileUse] = {}
+        self._databases = {name: self._database(name) for name in _open_databases(self.root, self.home)}
         self.connecting = ""  # what sqlite3 is about to connect to
 
     def opened(self, name: Any, *, read: bool, written: bool) -> None:
@@ -84,9 +100,20 @@ class ScopeFiles:
         self.watch.unlike(cause)
         self._elsewhere.setdefault(path, FileUse(path=path, mode="read", digest=None, reason=f"a {cause}"))
 
+    def connecting_to(self, name: str) -> None:
+        """sqlite3 is about to open a file, or to make it."""
+        self._databases.setdefault(name, self._database(name))
+        self.connected(name, "database")
+
+    def _database(self, name: str) -> tuple[_Stamp, ...]:
+        """What tells that a SQLite file was written to: the state of it, and of its log; nothing where it is empty."""
+        path = os.path.join(self.root, name)  # noqa: PTH118
+        stamps = tuple(stamp for end in ("", "-wal") if (stamp := _stamp(path + end)) is not None)
+        return stamps if any(size for size, _ in stamps) else ()
+
     def finish(self) -> tuple[FileUse, ...]:
         """The files, as they are now."""
-        uses = []
+        uses: list[FileUse] = []
         for path, use in self._opened.items():
             now = _stamp(path)
             name = relative(self.watch.scope.workspace, Path(path))
@@ -102,6 +129,12 @@ class ScopeFiles:
                 uses.append(self._use(name, path, "write", now))
         for folder in sorted(self._folders):
             uses += self._written_into(folder)
+        for name, was in self._databases.items():
+            if (after := self._database(name)) and after != was:
+                size = sum(size for size, _ in after)
+                uses.append(FileUse(path=name, mode="write", digest=None, size=size, reason="a database"))
+                if not was:
+                    self._elsewhere.pop(name, None)  # there was nothing to be read
         return (*uses, *self._elsewhere.values())
 
     def _written_into(self, folder: str) -> list[FileUse]:
@@ -120,14 +153,14 @@ class ScopeFiles:
             uses.append(self._use(relative(ws, file), str(file), "write", stamp))
         return uses
 
-    def _use(self, name: str, path: str, mode: str, stamp: tuple[int, int] | None) -> FileUse:
+    def _use(self, name: str, path: str, mode: str, stamp: _Stamp | None) -> FileUse:
         if not os.path.isfile(path):  # noqa: PTH113 - a pipe or device must not be read
             return FileUse(path=name, mode=mode, digest=None, reason="not a regular file")
         found = self.watch.fingerprint(Path(path))
         return FileUse(path=name, mode=mode, digest=found.digest, size=stamp[0] if stamp else None, reason=found.reason)
 
 
-def _stamp(path: str) -> tuple[int, int] | None:
+def _stamp(path: str) -> _Stamp | None:
     try:
         known = os.stat(path)  # noqa: PTH116
     except OSError:
@@ -179,6 +212,9 @@ class _AuditHook:
                 access = flags & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)
                 read = access == os.O_RDONLY or (access == os.O_RDWR and not flags & os.O_TRUNC)
                 files.opened(name, read=read, written=access != os.O_RDONLY)
+        elif event == "os.rename":
+            if args[2] == args[3] == -1:  # its names are no relative ones of another folder
+                files.opened(args[1], read=False, written=True)
         elif event == "sqlite3.connect":
             name = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes, os.PathLike)) else ""
             files.connecting = ":memory:"
@@ -186,7 +222,7 @@ class _AuditHook:
                 path = os.path.abspath(name.removeprefix("file:").partition("?")[0])  # noqa: PTH100
                 files.connecting = relative(watch.scope.workspace, Path(path))
                 if not is_noise(path, files.root, files.home):
-                    files.connected(files.connecting, "database")
+                    files.connecting_to(files.connecting)
         elif event == "sqlite3.connect/handle":
             _databases[id(args[0])] = files.connecting
             while len(_databases) > _MOST_CONNECTIONS:

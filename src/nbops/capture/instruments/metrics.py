@@ -6,6 +6,7 @@ import sys
 import types
 from typing import Any
 
+from nbops.capture.instruments.call_text import argument_text
 from nbops.capture.instruments.code_swap import Swaps
 from nbops.capture.instruments.estimators import models, number
 from nbops.capture.instruments.model_log import ModelLog
@@ -31,13 +32,13 @@ class MetricProbe(CallProbe):
         value = number(result)
         y_true, y_pred = argument(args, kwargs, 0, *_FIRST), argument(args, kwargs, 1, *_SECOND)
         data = watch.fingerprint(y_true).digest
+        on = argument_text(watch.scope.code, 0, *_FIRST)
         if value is None:
-            keep_report(watch, self.name, result, data)
+            keep_report(watch, self.name, result, data, on)
             return
         watch.attempt("whose prediction it was", lambda: self._judged(watch, y_true, y_pred, data, value))
-        watch.metrics.append(
-            Metric(name=self.name, value=value, source=f"sklearn.metrics.{self.name}", data=data, line=cell_line())
-        )
+        source = f"sklearn.metrics.{self.name}"
+        watch.metrics.append(Metric(name=self.name, value=value, source=source, data=data, line=cell_line(), on=on))
 
     def _judged(self, watch: Watch, y_true: Any, y_pred: Any, data: str | None, value: float) -> None:
         """Connect the value with the model that predicted, if that is known and still the same."""

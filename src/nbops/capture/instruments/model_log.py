@@ -33,6 +33,7 @@ class Facts:
     target: str
     trained_on: str | None
     line: int | None
+    on: str | None = None  # what the cell's text calls the inputs
     profile: Artifact | None = None
     rows: Artifact | None = None
     gave: Artifact | None = None

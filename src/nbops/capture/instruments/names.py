@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nbops.capture.reach import key_text
+
 _MOST_ITEMS = 10_000
 _IPYTHON = {"In", "Out", "exit", "quit", "get_ipython"}
 
@@ -32,7 +34,7 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if type(value) in (list, tuple):
         yield from ((f"{name}[{i}]", item) for i, item in enumerate(value[:_MOST_ITEMS]))
     elif type(value) is dict and len(value) <= _MOST_ITEMS:
-        yield from ((f"{name}[{key!r}]", item) for key, item in list(value.items()) if type(key) in (str, int))
+        yield from ((f"{name}[{key_text(key)}]", item) for key, item in list(value.items()))
     elif _has_attributes_of_interest(value):
         yield from ((f"{name}.{key}", item) for key, item in list(vars(value).items()) if not key.startswith("_"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ _PARTS = {
     "site-packages",
 }
 _CODE = (".py", ".pyc", ".pyi", ".pyd", ".so", ".dylib", ".dll", ".pth")
+_FONTS = re.compile(r"/fontlist-v[\d.]+\.json$")  # matplotlib's cache, wherever MPLCONFIGDIR says
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/run/", "/opt/lib/")
 
 
@@ -46,6 +48,8 @@ def is_noise(path: str, root: str, home: str) -> bool:
     """Code, system files, packages, caches, the store itself (`home`). Below the workspace's `root` only what is
     hidden machinery there counts as noise."""
     if path.endswith(_CODE) or path.startswith((home, _OURS)) or path == root + "nbops.toml":
+        return True
+    if _FONTS.search(path):
         return True
     below = path.startswith(root)
     inner = path[len(root) :] if below else path

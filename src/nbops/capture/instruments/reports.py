@@ -12,8 +12,9 @@ _MOST_CHARACTERS = 250_000
 _MOST_NUMBERS = 20_000
 
 
-def keep_report(watch: Watch, name: str, result: Any, data: str | None) -> None:
-    """Keep what the function `name` returned; `data` is the digest of what it was computed on."""
+def keep_report(watch: Watch, name: str, result: Any, data: str | None, on: str | None) -> None:
+    """Keep what the function `name` returned; `data` is the digest of what it was computed on, `on` what the cell's
+    text calls that."""
     text_like = isinstance(result, str)
     if not text_like and _numbers(result) > _MOST_NUMBERS:
         text = None
@@ -27,7 +28,7 @@ def keep_report(watch: Watch, name: str, result: Any, data: str | None) -> None:
         name=f"{name}.{'txt' if text_like else 'json'}",
         kind="detail",
         media="text/plain" if text_like else "application/json",
-        about={"line": cell_line(), "data": data},
+        about={"line": cell_line(), "data": data, "on": on},
     )
 
 

@@ -241,6 +241,7 @@ class ScopeModels:
                 params=facts.params if facts else {},
                 signature=facts.signature if facts else None,
                 trained_on=facts.trained_on if facts else None,
+                on=facts.on if facts else None,
                 profile=facts.profile.digest if facts and facts.profile else None,
                 rows=facts.rows.digest if facts and facts.rows else None,
                 gave=facts.gave.digest if facts and facts.gave else None,

@@ -15,8 +15,9 @@ from nbops.core.runs import SEARCH_TABLE, Metric
 _MOST_NUMBERS = 200_000
 
 
-def searched(watch: Watch, search: Any, facts: Facts, known: Known, y: Any) -> None:
-    """`search` was fitted on targets `y`: its best parameters go into those recorded of it."""
+def searched(watch: Watch, search: Any, facts: Facts, known: Known, y: Any, on: str | None) -> None:
+    """`search` was fitted on targets `y`, which the cell's text calls `on`: its best parameters go into what
+    is recorded of it."""
     best = getattr(search, "best_params_", None)
     if best is not None:
         facts.params["best_params_"] = {str(k): redact(plain(v), str(k)) for k, v in best.items()}
@@ -26,7 +27,9 @@ def searched(watch: Watch, search: Any, facts: Facts, known: Known, y: Any) -> N
         source = f"{kind.__module__}.{kind.__qualname__}"
         data = watch.fingerprint(y).digest if y is not None else None
         watch.models.next_metric_is_of(known)
-        watch.metrics.append(Metric(name="best_score_", value=float(score), source=source, data=data, line=facts.line))
+        watch.metrics.append(
+            Metric(name="best_score_", value=float(score), source=source, data=data, line=facts.line, on=on)
+        )
     results = search.cv_results_
     table = {
         str(name): [_cell(name, value) for value in values]

@@ -22,18 +22,43 @@ from nbops.core.canonical import canonical
 from nbops.core.runs import ModelUse
 
 RESULT_MODULES = (
-    "statsmodels.base.model",
     "statsmodels.api",
     "statsmodels.formula.api",
-    "statsmodels.regression.linear_model",
-    "statsmodels.discrete.discrete_model",
-    "statsmodels.genmod.generalized_linear_model",
-    "statsmodels.tsa.arima.model",
+    *(
+        f"statsmodels.{module}"
+        for module in (
+            "base.model",
+            "discrete.count_model",
+            "discrete.discrete_model",
+            "gam.generalized_additive_model",
+            "genmod.generalized_estimating_equations",
+            "genmod.generalized_linear_model",
+            "miscmodels.ordinal_model",
+            "regression.linear_model",
+            "regression.mixed_linear_model",
+            "regression.quantile_regression",
+            "regression.recursive_ls",
+            "robust.robust_linear_model",
+            "tsa.ar_model",
+            "tsa.ardl.model",
+            "tsa.arima.model",
+            "tsa.exponential_smoothing.ets",
+            "tsa.holtwinters.model",
+            "tsa.regime_switching.markov_autoregression",
+            "tsa.regime_switching.markov_regression",
+            "tsa.statespace.dynamic_factor",
+            "tsa.statespace.sarimax",
+            "tsa.statespace.structural",
+            "tsa.statespace.varmax",
+            "tsa.vector_ar.var_model",
+        )
+    ),
 )
+"""Each defines classes of models, which a notebook may fit in the cell that imports it."""
 _FITS = ("fit", "fit_regularized", "fit_constrained")
 _MEASURES = ("rsquared", "rsquared_adj", "prsquared", "aic", "bic", "llf", "deviance", "mse_resid", "f_pvalue")
 _MOST = 20  # results of a cell
-_NOT_KEPT = "statsmodels' results aren't kept as a file: there is no format that loads without running code"
+_NOT_KEPT = "statsmodels' results have no safe file format"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -56,9 +81,8 @@ class ResultsProbe(CallProbe):
         if _within_statsmodels():
             return IGNORE
         model = argument(args, kwargs, 0, "self")
-        frame = getattr(getattr(model, "data", None), "frame", None)  # what a formula was applied to
-        exog = frame if frame is not None else getattr(getattr(model, "data", None), "orig_exog", None)
-        trained_on = watch.fingerprint(exog).digest if exog is not None else None
+        inputs = _inputs(model)
+        trained_on = watch.fingerprint(inputs).digest if inputs is not None else None
         said = {"formula": getattr(model, "formula", None), "endog": getattr(model, "endog_names", None)}
         given = dict(zip(self.names, args, strict=False)) | kwargs
         settings = {k: plain(v) for k, v in given.items() if type(v) in (bool, int, float, str) and k != "self"}
@@ -72,6 +96,15 @@ class ResultsProbe(CallProbe):
             watch.note(f"more than {_MOST} statsmodels fits; the last {_MOST} are recorded")
             watch.results.pop(0)
         watch.results.append(_Fit(results=result, type=kind, trained_on=trained_on, params=params, line=line))
+
+
+def _inputs(model: Any) -> Any:
+    """What a formula was applied to, else the regressors; of a model of time series, which makes some of its own, the
+    series."""
+    data = getattr(model, "data", None)
+    series = type(model).__module__.startswith("statsmodels.tsa.")
+    found = (getattr(data, name, None) for name in ("frame", "orig_endog" if series else "orig_exog"))
+    return next((value for value in found if value is not None), None)
 
 
 def _within_statsmodels() -> bool:
@@ -141,7 +174,9 @@ def _keep(watch: Watch, fit: _Fit, name: str, number: int) -> None:
     table: dict[str, Any] = {"names": names}
     for what in ("params", "bse", "pvalues"):
         values = getattr(results, what, None)
-        if values is not None:
+        if isinstance(values, Mapping):  # of exponential smoothing: some are no numbers
+            table[what] = {str(k): plain(v) for k, v in values.items()}
+        elif values is not None:
             table[what] = [float(v) for v in getattr(values, "to_numpy", lambda v=values: v)().ravel()]
     content = canonical(table).encode()
     if len(content) < 1_000_000:
