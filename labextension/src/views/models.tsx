@@ -5,7 +5,7 @@ import { count, cut, lastName, number, shortId, when } from '../format';
 import type { ModelsModel } from '../model/modelsModel';
 import type { IApproval, IModel, IModelRow, IPromotion, IStore, IVersion } from '../nouns';
 import { useDesk } from './desk';
-import { GatesReport, Promote } from './promote';
+import { GatesReport, gatesInWords, Promote } from './promote';
 import { Back, Button, Chip, Code, Empty, Frame, Section, Text, useModel } from './parts';
 
 interface IProps {
@@ -300,10 +300,7 @@ function History(props: { history: IPromotion[] }): JSX.Element {
           </span>
           {p.results.length > 0 && (
             <details>
-              <summary>
-                {p.results.filter(r => r.outcome === 'passed').length} of {count(p.results.length, 'gate')}{' '}
-                passed
-              </summary>
+              <summary>{gatesInWords(p.results)}</summary>
               <GatesReport results={p.results} />
             </details>
           )}
