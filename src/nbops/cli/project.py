@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nbops.cli.program import count, json_option, show, table, workspace
-from nbops.core.errors import DiffersError, UsageError
+from nbops.core.errors import DiffersError, UnknownNameError, UsageError
 
 _TOML = """\
 # What is wished for; the store says what is.
@@ -92,14 +92,14 @@ def doctor(repair: bool, rebuild: bool, as_json: bool) -> None:
 @json_option
 def verify(notebook: Path, as_json: bool) -> None:
     """Check what a notebook's records claim: 0 all as recorded, 4 something differs."""
+    from nbops.lineage.targets import where_records_are
     from nbops.verification.verify import DIFFERS, NOT_CHECKABLE, SAME
     from nbops.verification.verify import verify as verify_
 
-    result = verify_(workspace(), notebook)
+    ws = workspace()
+    result = verify_(ws, notebook)
 
     def text() -> str:
-        if not result.records:
-            return f"{notebook} carries no records; run it with tracking on"
         wrong = [[f.cell + 1, f.what, f.why] for f in result.findings if f.result == DIFFERS]
         wrong += [[s.cell + 1 if s.cell is not None else "", s.kind, s.why] for s in result.stale]
         counts = f"{count(result.records, 'record')}: " + ", ".join(
@@ -107,6 +107,9 @@ def verify(notebook: Path, as_json: bool) -> None:
         )
         return counts + ("\n" + table(wrong, ["cell", "what", "why"], "") if wrong else "")
 
-    show(result, text, as_json)
+    if result.records or as_json:
+        show(result, text, as_json)
+    if not result.records:
+        raise UnknownNameError("record in the notebook", str(notebook), hint=where_records_are(ws, notebook))
     if result.differs:
         raise DiffersError(f"{notebook} isn't what was recorded")
