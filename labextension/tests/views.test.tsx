@@ -246,7 +246,8 @@ describe('models', () => {
         versions: [{}, {}].map((_, i) => version(i + 1)),
         aliases: { production: 2 },
         history: [promotion()],
-        deployments: ['bikes']
+        deployments: ['bikes', 'bikes-frozen'],
+        pinned: { 'bikes-frozen': 1 }
       },
       'POST promotions/check': { results: promotion().results, would: 'promoted', candidate: {} },
       'POST promotions': promotion(),
@@ -287,7 +288,8 @@ describe('models', () => {
       model.setShown(true);
       await model.open('bikes');
       await draw(<ModelsView model={model} can={CAN} deployments={[]} />, { confirm: async () => sure });
-      fireEvent.click(screen.getByText('Roll back …'));
+      expect(screen.getByText(/bikes-frozen/).parentElement!.textContent).toContain('pinned to version 1');
+      fireEvent.click(screen.getByText('Roll back …')); // of the other one alone
       await act(settled);
       expect(fake.asked.includes('POST rollbacks')).toBe(sure);
       cleanup();

@@ -163,15 +163,18 @@ function OneModel(props: IProps & { opened: IModel }): JSX.Element {
         <div key={name} className="nbops-row">
           <span>
             deployed as <Text>{cut(name, 60)}</Text>
+            {name in opened.pinned && `, pinned to version ${opened.pinned[name]}`}
           </span>
-          <Button
-            danger
-            disabled={!can.rollback || opened.versions.length < 2}
-            title={can.rollback ? undefined : 'You may not roll back on this server'}
-            onClick={() => void rollBack(name)}
-          >
-            Roll back …
-          </Button>
+          {!(name in opened.pinned) && (
+            <Button
+              danger
+              disabled={!can.rollback || opened.versions.length < 2}
+              title={can.rollback ? undefined : 'You may not roll back on this server'}
+              onClick={() => void rollBack(name)}
+            >
+              Roll back …
+            </Button>
+          )}
         </div>
       ))}
       <Section title="Versions">
