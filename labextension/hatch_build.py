@@ -2,7 +2,8 @@
 
 A current bundle (an sdist carries one) needs no Node. Otherwise Node comes from the machine, and where there is none,
 or one too old, from PyPI as a build requirement. Only the bundler is installed: types, linters
-and tests are for developers.
+and tests are for developers. An editable install (``make env``) goes on without the bundle where it can't be built, as
+where the npm registry can't be reached: the Makefile says so. A wheel without it is never made.
 """
 
 from __future__ import annotations
@@ -38,6 +39,15 @@ class LabExtension(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002  (hatchling's signature)
         if self._current():
             return
+        try:
+            self._build()
+        except RuntimeError as error:
+            if version != "editable":
+                raise
+            self.bundle.mkdir(exist_ok=True)  # what is shared from there may be nothing
+            self.app.display_warning(str(error))
+
+    def _build(self) -> None:
         npm, environ = _npm()
         if not (self.front / "node_modules" / "@jupyter" / "builder").is_dir():
             self._run([*npm, "ci", "--omit=dev", "--ignore-scripts"], environ)

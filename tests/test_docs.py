@@ -109,6 +109,16 @@ def test_every_command_in_the_docs_is_one(page: Path) -> None:
     assert [(words, why) for words in commands(page.read_text()) if (why := wrong(words))] == []
 
 
+def test_every_command_that_the_panel_names_is_one() -> None:
+    named = {
+        (file.name, words)
+        for file in (ROOT / "labextension" / "src" / "views").glob("*.tsx")
+        for words in re.findall(r"<Code>nbops ([^<{]*)</Code>", file.read_text())
+    }
+    assert len(named) > 3
+    assert [(file, words, why) for file, words in named if (why := wrong(shlex.split(words)))] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     assert list(broken_links(page, page.read_text())) == []

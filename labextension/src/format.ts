@@ -104,7 +104,7 @@ export function count(n: number, noun: string): string {
   return `${n.toLocaleString('en-US')} ${noun}${n === 1 ? '' : 's'}`;
 }
 
-/** An id short enough for a table; the whole one belongs in the title. */
+/** The beginning of an id, as the command line shows it and takes it. */
 export function shortId(id: string): string {
-  return id.slice(-8);
+  return id.slice(0, 8);
 }

@@ -1,7 +1,7 @@
 /** Values as people read them: the same as nbops's cards and tables in Python write. */
 
 import { describe, expect, it } from 'vitest';
-import { between, bytes, count, number, seconds, shape, value, when } from '../src/format';
+import { between, bytes, count, number, seconds, shape, shortId, value, when } from '../src/format';
 import { decode, num } from '../src/wire';
 
 describe('numbers of the wire', () => {
@@ -22,6 +22,10 @@ describe('numbers of the wire', () => {
 });
 
 describe('formats', () => {
+  it('shortens an id to the beginning that the command line takes', () => {
+    expect(shortId('c2b1b16511922412')).toBe('c2b1b165');
+  });
+
   it.each([
     [0.123456789, '0.123457'],
     [1234567, '1,234,567'],

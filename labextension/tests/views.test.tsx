@@ -11,13 +11,14 @@ import { PanelModel, type View } from '../src/model/panelModel';
 import { PipelinesModel } from '../src/model/pipelinesModel';
 import { RunsModel } from '../src/model/runsModel';
 import { SchedulesModel } from '../src/model/schedulesModel';
-import type { IParameter } from '../src/nouns';
+import type { IGateResult, IParameter } from '../src/nouns';
 import { Desk, type IDesk } from '../src/views/desk';
 import { ModelsView } from '../src/views/models';
 import { MonitoringView } from '../src/views/monitoring';
 import { NotebookView } from '../src/views/notebook';
 import { Panel } from '../src/views/panel';
 import { PipelinesView } from '../src/views/pipelines';
+import { gatesInWords } from '../src/views/promote';
 import { RunsView } from '../src/views/runs';
 import { SchedulesView } from '../src/views/schedules';
 import { FakeServer, Refusal, settled } from './fakeServer';
@@ -245,7 +246,8 @@ describe('models', () => {
         versions: [{}, {}].map((_, i) => version(i + 1)),
         aliases: { production: 2 },
         history: [promotion()],
-        deployments: ['bikes']
+        deployments: ['bikes', 'bikes-frozen'],
+        pinned: { 'bikes-frozen': 1 }
       },
       'POST promotions/check': { results: promotion().results, would: 'promoted', candidate: {} },
       'POST promotions': promotion(),
@@ -286,7 +288,8 @@ describe('models', () => {
       model.setShown(true);
       await model.open('bikes');
       await draw(<ModelsView model={model} can={CAN} deployments={[]} />, { confirm: async () => sure });
-      fireEvent.click(screen.getByText('Roll back …'));
+      expect(screen.getByText(/bikes-frozen/).parentElement!.textContent).toContain('pinned to version 1');
+      fireEvent.click(screen.getByText('Roll back …')); // of the other one alone
       await act(settled);
       expect(fake.asked.includes('POST rollbacks')).toBe(sure);
       cleanup();
@@ -556,5 +559,15 @@ describe('schedules', () => {
     fireEvent.click(screen.getByText('Pause'));
     await act(settled);
     expect(fake.asked).toContain('POST schedules/nightly/pause');
+  });
+});
+
+describe('gates in words', () => {
+  it('do not take what nobody asked for as failed', () => {
+    const passed: IGateResult = { gate: 'bounds', outcome: 'passed', asked: '', seen: '', why: '' };
+    const unasked: IGateResult = { ...passed, outcome: 'not checked' };
+    expect(gatesInWords([passed])).toBe('1 gate passed');
+    expect(gatesInWords([passed, unasked, passed])).toBe('2 gates passed, 1 not checked');
+    expect(gatesInWords([{ ...passed, outcome: 'failed' }])).toBe('0 gates passed, 1 failed');
   });
 });

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,4 +33,20 @@ def test_the_toolbar_switches_tracking_and_the_card_is_drawn_from_the_record(lab
     assert "alpha = 0.25" not in card.inner_text()  # a cell that nobody marked: one line that opens
     card.locator("summary").click()
     assert "alpha = 0.25" in card.inner_text()
+    jupyter.close()
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_the_lines_of_a_chart_differ_in_colour(lab: Any, browser: Any, theme: str) -> None:
+    source = (Path(__file__).parents[2] / "labextension" / "src" / "views" / "chart.tsx").read_text()
+    names = re.findall(r"'(--jp-[\w-]+)'", source.partition("const range = [")[2].partition("]")[0])
+    write_notebook(lab.root / "colours.ipynb", ["1"])
+    jupyter = JupyterPage(lab, browser).open("colours.ipynb")
+    jupyter.execute("apputils:change-theme", {"theme": theme})
+    expect(jupyter.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+    read = "n => getComputedStyle(document.body).getPropertyValue(n).trim()"
+    jupyter.page.wait_for_function(f"n => ({read})(n) !== ''", arg=names[0])
+    colours = [jupyter.page.evaluate(read, name) for name in names]
+    assert len(names) == len(set(colours)) >= 6, dict(zip(names, colours, strict=True))
+    jupyter.execute("apputils:change-theme", {"theme": "JupyterLab Light"})
     jupyter.close()

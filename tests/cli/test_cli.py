@@ -104,7 +104,7 @@ def test_every_reading_command_speaks_json() -> None:
     ("words", "code", "sentence"),
     [
         (["runs", "show", "zz"], 2, "there is no run 'zz'"),
-        (["models", "show", "nothing"], 2, "there is no model 'nothing'"),
+        (["models", "show", "nothing"], 2, "there is no model 'nothing'; 'nbops promote RUN --name NAME' makes one"),
         (["data", "show", "nothing"], 2, "there is no data 'nothing'"),
         (["verify", "nothing.ipynb"], 2, "nothing.ipynb"),
         (["run", "nothing.ipynb"], 2, "nothing.ipynb"),
@@ -124,6 +124,9 @@ def test_every_reading_command_speaks_json() -> None:
         (["decisions", "nothing"], 2, "there is no deployment 'nothing'"),
         (["schedule", "pause", "nothing"], 2, "there is no schedule 'nothing'"),
         (["schedule", "add", "x", "--every", "1h", "--pipeline", "nothing"], 2, "there is no pipeline 'nothing'"),
+        (["schedule", "add", "x", "--pipeline", "nothing"], 2, "on-degradation; none is given"),
+        (["runs", "--filter", "mae <", "--kind", "step"], 2, "filter 'mae <': there is no field 'mae'; your own are"),
+        (["demo", "--data", "nothing.csv"], 2, "rentals (No such file or directory)"),
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],
 )
@@ -153,6 +156,20 @@ def test_an_empty_project_says_what_to_do(project: Path, words: list[str]) -> No
     assert "no " in nbops(project, *words).stdout
     answer = json.loads(nbops(project, *words, "--json").stdout)
     assert answer in ([], {})
+
+
+def test_a_notebook_without_records_is_none_that_holds(project: Path) -> None:
+    (project / "a.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    done = nbops(project, "verify", "a.ipynb")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no record in the notebook 'a.ipynb'; run it with tracking on" in done.stderr
+    assert json.loads(nbops(project, "verify", "a.ipynb", "--json").stdout)["records"] == 0
+
+
+def test_help_says_each_thing_to_its_end(project: Path) -> None:
+    for words in ([], ["data"], ["runs"], ["export"], ["deployments"], ["models"], ["pipeline"], ["schedule"]):
+        text = nbops(project, *words, "--help").stdout
+        assert "..." not in text.replace("[ARGS]...", ""), words
 
 
 def test_a_list_of_some_runs_doesnt_say_that_there_are_none(project: Path) -> None:

@@ -93,6 +93,17 @@ def test_a_sweep(project: Path) -> None:
     assert (wrong.returncode, "'n' must be an integer, not 'x'" in wrong.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("command", ["stale", "verify"])
+def test_a_notebook_that_was_executed_as_a_copy_is_told_where_its_records_are(project: Path, command: str) -> None:
+    assert "'%nbops auto on' in it, or 'nbops run'" in nbops(project, command, "make.ipynb").stderr
+    ran = nbops(project, "run", "make.ipynb")
+    assert ran.returncode == 0, ran.stderr
+    said = nbops(project, command, "make.ipynb")
+    assert said.returncode == 2
+    copy = said.stderr.rstrip().rpartition("which has them: ")[2].strip("'")
+    assert nbops(project, command, copy).returncode == 0
+
+
 def test_parameters_are_listed(project: Path) -> None:
     rows = [line.split() for line in nbops(project, "params", "make.ipynb").stdout.splitlines()]
     assert rows[1] == ["n", "int", "1", "how", "many"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,24 @@ def finished(
     assert any("2012-12" in line for line in said), "progress names each month"
     yield folder, closing_workspace(folder, rides.load(data_dir / "bike_hour.csv")), summary
     shutil.rmtree(folder)
+
+
+def test_what_the_readme_does_in_the_demos_folder_works(finished: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    shutil.copytree(finished[0], folder)
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    block = readme.partition("`cd demo`")[2].split("```")[1]
+    lines = [
+        line.removeprefix("$ nbops ").partition("  #") for line in block.splitlines() if line.startswith("$ nbops")
+    ]
+    assert len(lines) > 10
+    wrong = []
+    for command, _, comment in lines:
+        words = [sys.executable, "-c", "from nbops.cli.main import main; main()", *shlex.split(command)]
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode and f"exit {done.returncode}:" not in comment:
+            wrong.append((command, done.returncode, done.stderr[-400:]))
+    assert wrong == []
 
 
 def predictions(ws: Workspace, deployment: str) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from nbops.core.errors import InputDataError
 from nbops.demo import rides
+from nbops.demo.show import announced
 
 
 def test_the_real_file(data_dir: Path) -> None:
@@ -66,3 +67,7 @@ def test_offline_with_nothing_it_is_simulated_and_says_so(tmp_path: Path, monkey
     found = rides.load(cache=tmp_path, offline=True)
     assert not found.real
     assert "simulated" in found.source
+    said = announced(found)
+    assert "(SIMULATED)" in said
+    assert "LEFT OUT: the real rides" in said
+    assert "--data hour.csv" in said

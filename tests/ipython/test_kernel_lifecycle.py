@@ -229,14 +229,22 @@ def test_looking_at_what_was_recorded(tracked_kernel: Kernel) -> None:
 
 def test_wrong_use_is_an_error_that_says_how(tracked_kernel: Kernel) -> None:
     unknown = tracked_kernel.text("%nbops runz")
-    assert "did you mean 'run' or 'runs'?" in unknown
-    assert "%nbops auto on|off" in unknown
-    assert "one of on, off" in tracked_kernel.text("%nbops auto maybe")
+    assert "did you mean 'run' or 'runs'?; '%nbops help' says what each does" in unknown
+    assert "one of on, off; got maybe" in tracked_kernel.text("%nbops auto maybe")
+    assert "one of on, off; got nothing" in tracked_kernel.text("%nbops auto")
+    assert '%%track "a: No closing quotation' in tracked_kernel.text('%%track "a\nx = 1')
     assert "one name at most" in tracked_kernel.text("%%track a b c\nx = 1")
     assert "needs a tag" in tracked_kernel.text("%%track a -t\nx = 1")
     assert "unknown option '--x'" in tracked_kernel.text("%%track --x\nx = 1")
     assert "NameError" in tracked_kernel.text("x") or "not defined" in tracked_kernel.text("x")
     assert "no run 'ffff'" in tracked_kernel.text("%nbops show ffff")
+
+
+def test_help_is_a_line_for_each_command(tracked_kernel: Kernel) -> None:
+    said = tracked_kernel.text("%nbops help")
+    assert said.startswith("%nbops auto on|off  ")
+    assert re.search(r"(?m)^%nbops stale +which cells", said)
+    assert said == tracked_kernel.text("%nbops") == tracked_kernel.text("%nbops --help")
 
 
 def test_help_and_completion(tracked_kernel: Kernel) -> None:

@@ -181,7 +181,7 @@ def test_bad_label_files_are_named(tmp_path: Path) -> None:
     _, table = scored(ws, rows(30))
     some = table["prediction_id"][0]
     refused(f"prediction_id,lable\n{some},1\n", "no label column 'label'; did you mean 'lable'")
-    refused("id,label\nr0-1,1\n", "has no column 'prediction_id' and the deployment has no key columns")
+    refused("id,label\nr0-1,1\n", "no column 'prediction_id', and the deployment has no key columns")
     refused(f"prediction_id,label\n{some},many\n", "label column 'label' is not numeric .*many")
     refused(f"prediction_id,label\n{some},\n", "there is no label in the column 'label'")
     refused("prediction_id,label\n", "there is no label in the column 'label'")
@@ -199,7 +199,7 @@ def test_a_file_without_the_key_is_named(tmp_path: Path) -> None:
     ws = deployed(tmp_path / "w", KEYED)
     scored(ws, rows(30))
     (tmp_path / "labels.csv").write_text("id,label\nr0-1,1\n")
-    with pytest.raises(InputDataError, match="lacks the key column 'n'"):
+    with pytest.raises(InputDataError, match="no column 'prediction_id', and it lacks the key column 'n'"):
         add_labels(ws, "taxi", tmp_path / "labels.csv")
     (tmp_path / "labels.csv").write_text("id,n,label\nr0-1,three,1\n")
     with pytest.raises(InputDataError, match="key column 'n' can't be compared"):

@@ -213,7 +213,7 @@ def test_from_the_top_where_something_before_the_state_is_other_now_and_it_is_sa
     done = run_pipeline(project.ws(), resume=newest(project).id[:8])
     assert "went on at cell 4 of 4" in done.detail["steps"]["long"]["why"]
     assert (times(project, "first"), times(project, "third")) == (before, 1)
-    with pytest.raises(UsageError, match=r"is completed; only one that didn't come to its end is gone on with"):
+    with pytest.raises(UsageError, match=r"is completed; only one that didn't come to its end can be resumed"):
         run_pipeline(project.ws(), resume="last")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nbops.core.runs import RunKind
+from nbops.promotion.deploy import deploy
 from nbops.store import runs
 from nbops.workspace import open_workspace
 
@@ -116,7 +117,7 @@ def test_gates_are_shown_then_a_model_is_promoted_refused_and_taken_back(server:
     assert (done.status, done.json["action"], done.json["to_version"]) == (200, "promoted", 1)
     model = server.ask("models/rides").json
     assert model["aliases"] == {"production": 1}
-    assert model["deployments"] == ["rides"]
+    assert (model["deployments"], model["pinned"]) == (["rides"], {})
     assert server.ask("models/rides/at?date=2030-01-01").json == {"version": 1}
     assert server.ask("models/rides/at?date=2001-01-01").json == {"version": None}
     card = server.ask("models/rides/1/card").json
@@ -127,6 +128,9 @@ def test_gates_are_shown_then_a_model_is_promoted_refused_and_taken_back(server:
     again = server.ask("rollbacks", {"deployment": "rides"})
     assert again.status in (400, 409)  # there is nothing before version 1
     assert "rides" in again.json["message"]
+    deploy(open_workspace(server.root, environ={}), "rides-pinned", "rides", version=1)
+    model = server.ask("models/rides").json
+    assert (model["deployments"], model["pinned"]) == (["rides", "rides-pinned"], {"rides-pinned": 1})
 
 
 def test_a_refusal_is_409_with_the_gates(server: Any, ran: str) -> None:

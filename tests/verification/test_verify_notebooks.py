@@ -171,5 +171,5 @@ def test_another_store_knows_nothing(root: Path) -> None:
 def test_no_notebook_and_none_with_records(root: Path) -> None:
     with pytest.raises(NotebookError, match=r"there is no notebook .*executed"):
         verify(workspace(root), root / "execute.ipynb")
-    with pytest.raises(UnknownNameError, match=r"no record in the notebook .*plain.*run it with tracking on"):
+    with pytest.raises(UnknownNameError, match=r"no record in the notebook .*plain.*copy, which has them: .*executed"):
         verify(workspace(root), root / "plain.ipynb")

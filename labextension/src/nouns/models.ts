@@ -46,6 +46,8 @@ export interface IPromotion {
 export interface IModel extends IModelRow {
   history: IPromotion[];
   deployments: string[];
+  /** Of the deployments that follow no alias, the version: there is nothing to roll back. */
+  pinned: { [deployment: string]: number };
 }
 
 export interface IModelCard {

@@ -138,8 +138,8 @@ function colours(node: HTMLElement): JSONObject {
     '--jp-warn-color1',
     '--jp-success-color1',
     '--jp-error-color1',
-    '--jp-accent-color1',
-    '--jp-info-color1'
+    '--jp-info-color1',
+    '--jp-ui-font-color2' // --jp-accent-color1 is the green of --jp-success-color1
   ];
   return {
     background: 'transparent',

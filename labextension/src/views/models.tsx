@@ -5,7 +5,7 @@ import { count, cut, lastName, number, shortId, when } from '../format';
 import type { ModelsModel } from '../model/modelsModel';
 import type { IApproval, IModel, IModelRow, IPromotion, IStore, IVersion } from '../nouns';
 import { useDesk } from './desk';
-import { GatesReport, Promote } from './promote';
+import { GatesReport, gatesInWords, Promote } from './promote';
 import { Back, Button, Chip, Code, Empty, Frame, Section, Text, useModel } from './parts';
 
 interface IProps {
@@ -163,15 +163,18 @@ function OneModel(props: IProps & { opened: IModel }): JSX.Element {
         <div key={name} className="nbops-row">
           <span>
             deployed as <Text>{cut(name, 60)}</Text>
+            {name in opened.pinned && `, pinned to version ${opened.pinned[name]}`}
           </span>
-          <Button
-            danger
-            disabled={!can.rollback || opened.versions.length < 2}
-            title={can.rollback ? undefined : 'You may not roll back on this server'}
-            onClick={() => void rollBack(name)}
-          >
-            Roll back …
-          </Button>
+          {!(name in opened.pinned) && (
+            <Button
+              danger
+              disabled={!can.rollback || opened.versions.length < 2}
+              title={can.rollback ? undefined : 'You may not roll back on this server'}
+              onClick={() => void rollBack(name)}
+            >
+              Roll back …
+            </Button>
+          )}
         </div>
       ))}
       <Section title="Versions">
@@ -300,10 +303,7 @@ function History(props: { history: IPromotion[] }): JSX.Element {
           </span>
           {p.results.length > 0 && (
             <details>
-              <summary>
-                {p.results.filter(r => r.outcome === 'passed').length} of {count(p.results.length, 'gate')}{' '}
-                passed
-              </summary>
+              <summary>{gatesInWords(p.results)}</summary>
               <GatesReport results={p.results} />
             </details>
           )}

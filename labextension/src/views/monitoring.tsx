@@ -31,8 +31,9 @@ function List(props: IProps): JSX.Element {
     return (
       <Empty title="Nothing is deployed yet">
         <p>
-          Promote a model, then score data with it: <Code>nbops score DEPLOYMENT DATA</Code>. For a tour with
-          real data run <Code>nbops demo</Code>.
+          Promote a model, then score data with it:{' '}
+          <Code>nbops score DEPLOYMENT --input FILE --output FOLDER</Code>. For a tour run{' '}
+          <Code>nbops demo</Code>.
         </p>
       </Empty>
     );
@@ -137,7 +138,7 @@ function PerformanceSection(props: { dashboard: IDashboard }): JSX.Element {
       {metric === undefined ? (
         <p className="nbops-quiet">
           No labels yet, so nobody knows how good the predictions were. Add them:{' '}
-          <Code>nbops labels add DEPLOYMENT FILE</Code>
+          <Code>nbops labels add DEPLOYMENT --input FILE</Code>
         </p>
       ) : (
         <Chart

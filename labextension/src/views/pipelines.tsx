@@ -57,6 +57,9 @@ function List(props: IProps): JSX.Element {
             '[pipelines.train.steps.prepare]\nnotebook = "prepare.ipynb"\n\n[pipelines.train.steps.fit]\nnotebook = "fit.ipynb"\nneeds = ["prepare"]\n'
           }
         </pre>
+        <p>
+          <Code>nbops pipeline infer FOLDER</Code> proposes it from your notebooks.
+        </p>
         <p>One notebook alone is run by right-clicking it in the file browser: Run with parameters…</p>
       </Empty>
     );

@@ -1,7 +1,7 @@
 /** A promotion: what is to go where, the gates' report in plain words, then the confirmation. */
 
 import * as React from 'react';
-import { cut } from '../format';
+import { count, cut } from '../format';
 import type { IPromoting, ModelsModel } from '../model/modelsModel';
 import type { IGateResult, IStore } from '../nouns';
 import { Back, Button, Chip, Problem, Progress, Section, Text } from './parts';
@@ -126,6 +126,15 @@ export function Promote(props: {
       )}
     </article>
   );
+}
+
+/** `7 gates passed, 2 not checked`: what wasn't asked for has not failed. */
+export function gatesInWords(results: IGateResult[]): string {
+  const by = (outcome: string) => results.filter(r => r.outcome === outcome).length;
+  const others = ['failed', 'pending', 'not checked']
+    .filter(by)
+    .map(outcome => `, ${by(outcome)} ${outcome}`);
+  return `${count(by('passed'), 'gate')} passed${others.join('')}`;
 }
 
 /** Each gate: what it asked, what it saw, and whether that was enough. */

@@ -45,7 +45,7 @@ function FilterLine(props: { model: RunsModel }): JSX.Element {
           aria-label="Filter the runs"
           aria-invalid={model.filterError !== null}
           aria-describedby={model.filterError ? 'nbops-filter-problem' : undefined}
-          placeholder="text, or metrics.mae < 50 and params.lr = 0.1"
+          placeholder="words, or metrics.mae < 50"
           value={text}
           onChange={event => change(event.target.value)}
         />

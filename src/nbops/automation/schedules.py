@@ -82,7 +82,7 @@ def make(ws: Workspace, name: str, wish: ScheduleSettings, *, origin: str = "com
     if len(whens) != 1:
         raise UsageError(
             f"schedule {name!r}: say exactly one of cron, every, on-data, on-drift, on-degradation;"
-            f" {len(whens)} are given"
+            f" {'none is' if not whens else f'{len(whens)} are'} given"
         )
     if (wish.pipeline is None) == (wish.notebook is None):
         raise UsageError(f"schedule {name!r}: name either a pipeline or a notebook")

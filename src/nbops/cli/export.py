@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from nbops.cli.program import F, json_option, show, workspace
+from nbops.cli.program import F, Nouns, json_option, show, workspace
 from nbops.core.errors import UsageError
 
 
-@click.group()
+@click.group(cls=Nouns)
 def export() -> None:
     """Files for other programs: cron, systemd, Airflow, Argo."""
 

@@ -71,7 +71,7 @@ def promote(
         what = f"{done.model} version {done.to_version}"
         if done.action is Action.PENDING:
             return (
-                f"{gates_text(done.results)}\nit waits for somebody else than {done.by}:"
+                f"{gates_text(done.results)}\nit waits for somebody other than {done.by}:"
                 f" 'nbops approve {done.id[:6]}' or 'nbops reject {done.id[:6]} --why TEXT'"
             )
         if done.at < began:
@@ -182,7 +182,7 @@ def show_(name: str, version: int | None, as_json: bool) -> None:
     if version is None:
         found = store.versions(reader, name)
         if not found:
-            raise UnknownNameError("model", name, store.names(reader))
+            raise UnknownNameError("model", name, store.names(reader), hint="'nbops promote RUN --name NAME' makes one")
         chosen = found[-1]
     else:
         chosen = store.get(reader, name, version)
@@ -214,12 +214,15 @@ def history(name: str, moment: str | None, alias: str, as_json: bool) -> None:
 
     reader = workspace().store
     if name not in store.names(reader) and not store.history(reader, name):
-        raise UnknownNameError("model", name, store.names(reader))
+        raise UnknownNameError("model", name, store.names(reader), hint="'nbops promote RUN --name NAME' makes one")
     if moment:
         version = store.aliased_at(reader, name, alias, _moment(moment))
         show(
             {"model": name, "alias": alias, "at": moment, "version": version},
-            lambda: f"{name}@{alias} at {moment}: " + (f"version {version}" if version else "no version"),
+            lambda: (
+                f"{name}@{alias} at {_moment(moment):%Y-%m-%d %H:%M} UTC: "
+                + (f"version {version}" if version else "no version yet")
+            ),
             as_json,
         )
         return
@@ -280,5 +283,5 @@ def _bounds(pairs: tuple[str, ...]) -> dict[str, float]:
         try:
             bounds[metric] = float(value)
         except ValueError as error:
-            raise UsageError(f"{pair!r}: write it as METRIC=NUMBER") from error
+            raise UsageError(f"the bound {pair!r}: write it as METRIC=NUMBER, for instance mae=60") from error
     return bounds

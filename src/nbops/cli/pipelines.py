@@ -26,7 +26,11 @@ def list_(as_json: bool = False) -> None:
     rows = [[name, " → ".join(p.steps)] for name, p in settings.pipelines.items()]
     show(
         settings.pipelines,
-        lambda: table(rows, ["pipeline", "steps"], "no pipelines; describe one in nbops.toml"),
+        lambda: table(
+            rows,
+            ["pipeline", "steps"],
+            "no pipelines; describe one in nbops.toml, or 'nbops pipeline infer FOLDER' proposes one",
+        ),
         as_json,
     )
 

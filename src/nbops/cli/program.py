@@ -28,18 +28,29 @@ class Program(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's
         for title, names in SECTIONS.items():
-            with formatter.section(title):
-                formatter.write_dl([(n, self.commands[n].get_short_help_str(90)) for n in names])
+            _first_sentences(formatter, title, {name: self.commands[name] for name in names})
 
 
-class Listing(click.Group):
-    """A group of one noun's commands: alone, or with options only, it is its ``list``."""
+class Nouns(click.Group):
+    """A group of one noun's commands."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's
+        _first_sentences(formatter, "Commands", dict(sorted(self.commands.items())))
+
+
+class Listing(Nouns):
+    """A group that alone, or with options only, is its ``list``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         asks_help = args and args[0] in ctx.help_option_names
         if not args or (args[0].startswith("-") and not asks_help):
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+
+def _first_sentences(formatter: click.HelpFormatter, title: str, commands: dict[str, click.Command]) -> None:
+    with formatter.section(title):
+        formatter.write_dl([(name, command.get_short_help_str(1000)) for name, command in commands.items()])
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -137,6 +137,7 @@ def list_(
     as_json: bool = False,
 ) -> None:
     """Runs with their parameters and last metrics, newest first."""
+    from nbops.core.run_filter import parse_filter
     from nbops.render import runs as drawn
     from nbops.store.run_search import MOST, search
 
@@ -144,6 +145,7 @@ def list_(
     if deleted:
         _list_deleted(ws, as_json)
         return
+    parse_filter(filter_)  # a mistake in it is told of the text as it was written
     said = {"kind": kind, "status": status, "notebook": _recorded(ws, notebook) if notebook else None}
     terms = [f'{name} = "{value}"' for name, value in said.items() if value]
     page = search(
@@ -205,7 +207,7 @@ runs.add_command(diff)
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @json_option
 def delete(run_ids: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Delete runs and those under them, unless something needs them; ``runs restore`` undoes it for a while."""
+    """Delete runs and those under them, unless something needs them; 'nbops runs restore' undoes it for a while."""
     from nbops.catalog.deletion import delete as delete_
     from nbops.render.deletion import deletion
 

@@ -176,7 +176,9 @@ class _Reading:
         if token.text in FIELDS:
             return "run", token.text
         known = [*FIELDS, "params.NAME", "metrics.NAME"]
-        raise self.wrong(f"there is no field {token.text!r}{suggestion(token.text, known, limit=len(known))}")
+        near = suggestion(token.text, known, limit=len(known))
+        own = "" if dot else f"; your own are called metrics.{token.text} or params.{token.text}"
+        raise self.wrong(f"there is no field {token.text!r}{own}{near}")
 
     def _value(self, token: _Token) -> float | int | str | bool | None:
         if token.kind == "quoted":

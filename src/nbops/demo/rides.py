@@ -150,7 +150,8 @@ def _read(file: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(file)
     except (OSError, ValueError) as error:
-        raise InputDataError(f"{file} can't be read as the bike rentals ({error}); expected UCI's hour.csv") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputDataError(f"{file} can't be read as the bike rentals ({why}); expected UCI's hour.csv") from error
 
 
 def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:

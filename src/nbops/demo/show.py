@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from nbops.core import wire
 from nbops.demo import loop, report, rides, summary
 from nbops.store import deployments, models
+
+SIMULATED = (
+    "LEFT OUT: the real rides, as they are not here and OpenML can't be used. To have them: 'nbops demo --data hour.csv"
+    " --dir FOLDER' (UCI data set 275), or NBOPS_DATA_DIR=FOLDER with it as bike_hour.csv"
+)
 
 
 def show(folder: Path, *, data: Path | None = None, say: Callable[[str], None] = print) -> summary.Summary:
@@ -21,7 +28,7 @@ def show(folder: Path, *, data: Path | None = None, say: Callable[[str], None] =
     from tabulate import tabulate
 
     found = rides.load(data)
-    say(f"data: {found.source}, {len(found.frame):,} hours" + ("" if found.real else "  (SIMULATED)"))
+    say(announced(found))
     seconds = loop.run(folder, found, say)
     workspace = loop.closing_workspace(folder, found)
     figures = summary.summarize(workspace, real=found.real, source=found.source, seconds=seconds)
@@ -44,9 +51,16 @@ def show(folder: Path, *, data: Path | None = None, say: Callable[[str], None] =
         f" retrained {figures.retrains} ×, refused {figures.refusals} ×; {figures.promotions} versions promoted, the"
         f" first among them; alerts: {figures.alerts}, rows: {figures.rows_scored:,}, {seconds:.0f} s.{simulated}"
     )
+    command = "nbops" if shutil.which("nbops") else str(Path(sys.executable).with_name("nbops"))
     say(
         f"\nLook at {folder / 'report.html'} · figures in {folder / 'summary.json'} · scores in {folder / 'scores'} ·"
         f" executed notebooks in {workspace.home / 'runs'}"
-        f"\nask the store:  cd {folder} && nbops models history bikes;  nbops runs;  nbops drift bikes"
+        f"\nask the store:  cd {folder} && {command} models history bikes;  {command} runs;  {command} drift bikes"
     )
     return figures
+
+
+def announced(found: rides.Rides) -> str:
+    """Which data it is; where it is simulated, why, and how to have the real ones."""
+    line = f"data: {found.source}, {len(found.frame):,} hours"
+    return line if found.real else f"{line}  (SIMULATED)\n{SIMULATED}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,19 +29,20 @@ class NbopsMagics(Magics):
     def __init__(self, shell: Any, hooks: CellHooks) -> None:
         super().__init__(shell)
         self.hooks = hooks
-        self.commands: dict[str, tuple[str, Callable[[list[str]], str]]] = {
-            "auto": ("auto on|off", self._auto),
-            "card": ("card full|line|off", self._card),
-            "diff": ("diff RUN RUN", self._diff),
-            "leakage": ("leakage", self._leakage),
-            "lineage": ("lineage NAME", self._lineage),
-            "off": ("off", self._off),
-            "on": ("on", self._on),
-            "run": ("run [PIPELINE] [-p NAME=VALUE …] [--force] [--resume]", self._run),
-            "runs": ("runs", self._runs),
-            "show": ("show [RUN]", self._show),
-            "stale": ("stale", self._stale),
-            "step": ("step NAME", self._step),
+        self.commands: dict[str, Callable[[list[str]], str]] = {
+            "auto": self._auto,
+            "card": self._card,
+            "diff": self._diff,
+            "help": self._help,
+            "leakage": self._leakage,
+            "lineage": self._lineage,
+            "off": self._off,
+            "on": self._on,
+            "run": self._run,
+            "runs": self._runs,
+            "show": self._show,
+            "stale": self._stale,
+            "step": self._step,
         }
 
     @line_magic
@@ -60,21 +63,22 @@ class NbopsMagics(Magics):
             %nbops leakage             which models were judged on rows that they, or a transformer, were fitted on
             %nbops stale               which cells don't show what they would, run from top to bottom
             %nbops step NAME           here begins a step, for 'nbops pipeline split'
+            %nbops help                this list; what a terminal can do: 'nbops --help'
         """
         try:
             words = shlex.split(line)
         except ValueError as error:
             raise ShellUsageError(f"%nbops {line}: {error}") from None
-        if not words:
-            print(self._usage())  # noqa: T201  (the answer of a magic)
-            return
-        name, *rest = words
+        name, *rest = words or ["help"]
+        if name in ("-h", "--help"):
+            name = "help"
         try:
             if name not in self.commands:
-                raise UsageError(f"%nbops {name}: unknown{suggestion(name, self.commands)}\n{self._usage()}")
-            answer = self.commands[name][1](rest)
+                near = suggestion(name, self.commands, limit=len(self.commands))
+                raise UsageError(f"there is no '%nbops {name}'{near}; '%nbops help' says what each does")
+            answer = self.commands[name](rest)
             if answer:
-                print(answer)  # noqa: T201
+                print(answer)  # noqa: T201  (the answer of a magic)
         except NbopsError as error:
             raise ShellUsageError(str(error)) from None
 
@@ -139,7 +143,8 @@ class NbopsMagics(Magics):
             elif word in ("--force", "--resume"):
                 flags.add(word)
             elif word.startswith("-") or name is not None:
-                raise UsageError(f"%nbops run: {word!r} is not understood; it takes {self.commands['run'][0]}")
+                takes = "[PIPELINE] [-p NAME=VALUE …] [--force] [--resume]"
+                raise UsageError(f"%nbops run: {word!r} is not understood; it takes {takes}")
             else:
                 name = word
         resume = "last" if "--resume" in flags else None
@@ -233,14 +238,16 @@ class NbopsMagics(Magics):
         session = open_session()
         return session.workspace if session is not None else open_workspace(self.hooks.start_folder())
 
-    def _usage(self) -> str:
-        return "usage: " + " · ".join(f"%nbops {usage}" for usage, _ in self.commands.values())
+    def _help(self, words: list[str]) -> str:
+        _none("help", words)
+        table = (inspect.getdoc(NbopsMagics.nbops) or "").partition("::")[2]
+        return textwrap.dedent(table).strip("\n")
 
 
 def _choice(command: str, words: list[str], choices: tuple[str, ...]) -> str:
     if len(words) == 1 and words[0] in choices:
         return words[0]
-    raise UsageError(f"%nbops {command} takes one of {', '.join(choices)}; got {' '.join(words)!r}")
+    raise UsageError(f"%nbops {command} takes one of {', '.join(choices)}; got {' '.join(words) or 'nothing'}")
 
 
 def _none(command: str, words: list[str]) -> None:

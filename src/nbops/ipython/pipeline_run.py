@@ -63,10 +63,11 @@ def run_pipeline(
 
     session = open_session()
     ws = session.workspace if session is not None else open_workspace()
-    with unwatched(), _shown(ws, name) as progress:
+    chosen = graph.chosen(ws.settings, name)[0] if resume is None else name
+    with unwatched(), _shown(ws, chosen) as progress:
         done = run.run_pipeline(
             ws,
-            graph.chosen(ws.settings, name)[0] if resume is None else name,
+            chosen,
             params=params,
             force=force,
             from_step=from_step,

@@ -37,7 +37,7 @@ def parse(arguments: str) -> TrackLine:
     try:
         words = shlex.split(arguments)
     except ValueError as error:
-        raise UsageError(f"%%track{arguments}: {error}; use {USAGE}") from None
+        raise UsageError(f"%%track {arguments.strip()}: {error}; use {USAGE}") from None
     names, tags = [], []
     rest = iter(words)
     for word in rest:

@@ -12,7 +12,7 @@ from nbops.core.canonical import digest
 from nbops.core.errors import UnknownNameError
 from nbops.lineage.leakage import Finding, check
 from nbops.lineage.stale import Stale, StaleKind, kernel_shown, stale_notebook, stale_session
-from nbops.lineage.targets import notebook_runs
+from nbops.lineage.targets import notebook_runs, where_records_are
 from nbops.notebook.files import Notebook, read
 from nbops.workspace import Workspace
 
@@ -66,7 +66,7 @@ def leaks_of(ws: Workspace, asked: str) -> tuple[Finding, ...]:
     kernel = kernel_shown(ws, read(Path(asked)))
     known = notebook_runs(ws, asked) if kernel is None else []
     if kernel is None and not known:
-        raise UnknownNameError("record of the notebook", asked, hint="run it with tracking on")
+        raise UnknownNameError("record of the notebook", asked, hint=where_records_are(ws, asked))
     return check(ws, kernel or known[0].id)
 
 

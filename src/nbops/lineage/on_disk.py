@@ -13,6 +13,7 @@ from nbops.core.errors import NotebookError, UnknownNameError
 from nbops.core.runs import CellRecord, FileUse
 from nbops.fingerprints.fingerprint import fingerprint
 from nbops.lineage.stale import Stale, StaleKind, kernel_shown, stale_notebook
+from nbops.lineage.targets import where_records_are
 from nbops.notebook import embedded, files
 from nbops.notebook.embedded import EmbeddedRecord
 from nbops.workspace import Workspace
@@ -35,7 +36,7 @@ def stale_on_disk(ws: Workspace, path: Path) -> tuple[Stale, ...]:
     carried = embedded.embedded(book)
     found = list(stale_notebook(ws, book))
     if not carried and not found and kernel_shown(ws, book) is None:
-        raise UnknownNameError("record of the notebook", str(path), hint="run it with tracking on")
+        raise UnknownNameError("record of the notebook", str(path), hint=where_records_are(ws, path))
     last = last_uses(carried)
     already = {one.cell for one in found if one.kind is not StaleKind.COUNTS}
     for item in carried:

@@ -7,6 +7,7 @@ the beginning of a run's id.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -105,11 +106,20 @@ def notebook_runs(ws: Workspace, asked: str) -> list[Run]:
     return []
 
 
+def where_records_are(ws: Workspace, asked: str | Path) -> str:
+    """What to do about a notebook that carries no records: look at the copy that was executed, or execute it."""
+    for run in notebook_runs(ws, str(asked)):
+        copy = ws.root / str(run.detail.get("executed", ""))
+        if copy.is_file():
+            return f"it was executed as a copy, which has them: '{os.path.relpath(copy)}'"
+    return "run it with tracking on: '%nbops auto on' in it, or 'nbops run'"
+
+
 def _notebook(ws: Workspace, asked: str) -> Target:
     found = notebook_runs(ws, asked)
     if not found:
         there = "" if Path(asked).exists() else ", and there is no such file here"
-        raise UnknownNameError("record of the notebook", asked, hint=f"run it with tracking on{there}")
+        raise UnknownNameError("record of the notebook", asked, hint=f"{where_records_are(ws, asked)}{there}")
     return Target(kind="notebook", name=found[0].notebook or asked, kernel=found[0].id)
 
 

@@ -114,9 +114,9 @@ def _row_names(path: Path, column: str, keys: tuple[str, ...]) -> list[str]:
     missing = [key for key in keys if key not in names]
     if keys and not missing:
         return list(keys)
-    lacks = f"lacks the key column {missing[0]!r}" if keys else "and the deployment has no key columns in nbops.toml"
+    lacks = f"it lacks the key column {missing[0]!r}" if keys else "the deployment has no key columns in nbops.toml"
     raise InputDataError(
-        f"{path}: the file has no column {predictions.ID!r} {lacks}; its columns are {', '.join(names)}"
+        f"{path}: the file has no column {predictions.ID!r}, and {lacks}; its columns are {', '.join(names)}"
     )
 
 

@@ -59,7 +59,7 @@ def earlier(ws: Workspace, asked: str, name: str | None, *, repeat_effects: bool
     if name is not None and run.name != name:
         raise UsageError(f"run {run.id} is of the pipeline {run.name!r}, not of {name!r}")
     if run.status is RunStatus.COMPLETED:
-        raise UsageError(f"run {run.id} is completed; only one that didn't come to its end is gone on with")
+        raise UsageError(f"run {run.id} is completed; only one that didn't come to its end can be resumed")
     tried: list[Run] = []
     for attempt in _chain(ws, run):
         children = runs.children(ws.store, attempt.id)

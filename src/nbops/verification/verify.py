@@ -18,6 +18,7 @@ from nbops.core.errors import CorruptArtifactError, NotebookError, UnknownNameEr
 from nbops.core.runs import CellRecord
 from nbops.lineage.on_disk import LastUses, file_now, last_uses
 from nbops.lineage.stale import Stale, StaleKind, stale_notebook
+from nbops.lineage.targets import where_records_are
 from nbops.notebook import embedded, files
 from nbops.notebook.embedded import EmbeddedRecord
 from nbops.store import deleted_runs, records
@@ -66,8 +67,7 @@ def verify(workspace: Workspace, path: Path) -> Verification:
     book = files.read(path)
     found = embedded.embedded(book)
     if not found:
-        hint = "run it with tracking on, and save it with its outputs"
-        raise UnknownNameError("record in the notebook", str(path), hint=hint)
+        raise UnknownNameError("record in the notebook", str(path), hint=where_records_are(workspace, path))
     last = last_uses(found)
     findings = [finding for item in found for finding in _record(workspace, item, last)]
     stale = stale_notebook(workspace, book)

@@ -25,8 +25,13 @@ class Model(Handler):
             history = models.history(ws.store, name)
             if name not in models.names(ws.store) and not history:
                 raise UnknownNameError("model", name, models.names(ws.store))
-            served = [d.name for d in deployments.listed(ws.store) if d.model == name]
-            return {**_model(ws, name), "history": history, "deployments": served}
+            served = [d for d in deployments.listed(ws.store) if d.model == name]
+            return {
+                **_model(ws, name),
+                "history": history,
+                "deployments": [d.name for d in served],
+                "pinned": {d.name: d.version for d in served if d.version is not None},
+            }
 
         await self.answer(told)
 
