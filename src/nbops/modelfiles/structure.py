@@ -182,4 +182,5 @@ _CHECKS = {
     "sklearn.neighbors._kd_tree.KDTree": _neighbours,
     "sklearn.neighbors._ball_tree.BallTree": _neighbours,
     "scipy.interpolate._bsplines.BSpline": _spline,
+    "scipy.interpolate._bsplines._BSpline": _spline,
 }

@@ -40,6 +40,7 @@ CHECKED = frozenset(
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.neighbors._ball_tree.BallTree",
         "scipy.interpolate._bsplines.BSpline",
+        "scipy.interpolate._bsplines._BSpline",  # what the one above holds from SciPy 1.18 on
     }
 )
 """Trusted because their content is checked as well."""
@@ -93,7 +94,7 @@ TYPES: frozenset[str] = (
 FUNCTIONS: frozenset[str] = (
     # Pooling of features (FeatureAgglomeration) and the like: arithmetic on one array.
     _names("numpy", "amax amin max mean median min prod ptp std sum var")
-    # How BSpline turns numbers into arrays.
+    # How BSpline turns numbers into arrays, before SciPy 1.18.
     | _names("scipy._lib.array_api_compat.numpy._aliases", "asarray")
     # How HistGradientBoosting reads its numerical columns.
     | _names("sklearn.utils.validation", "check_array")

@@ -6,6 +6,7 @@ Nothing outside the server's root is named or opened, be it by ``..``, by an abs
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from pathlib import Path
@@ -39,7 +40,8 @@ class Places:
             if not wanted.is_relative_to(self.root):
                 hint = "only what lies below the server's root can be named"
                 raise UnknownNameError("path", contents_path, hint=hint)
-            wanted.exists()
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                wanted.stat()
         except (OSError, RuntimeError):
             raise UnknownNameError("path", contents_path, hint=unseen) from None
         return wanted
