@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A busy machine is slow: that is no finding about the code.
 settings.register_profile("nbops", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nbops")
+
+
+@pytest.fixture(autouse=True)
+def few_open_files() -> Iterator[None]:
+    """Stores that tests let go are closed when garbage is collected, which a process of many tests seldom does by
+    itself: select() in jupyter_client's sockets takes no descriptor from 1,024 on."""
+    yield
+    if len(list(Path("/proc/self/fd").iterdir())) > 300:
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -159,7 +159,7 @@ def test_a_tagged_cell_is_tracked(tracked_kernel: Kernel) -> None:
 
 
 def test_a_card_in_auto_mode_is_one_collapsed_line(tracked_kernel: Kernel) -> None:
-    tracked_kernel.run("%nbops auto on\n%nbops card full")
+    tracked_kernel.run("%nbops auto on")
     (card,) = tracked_kernel.cards("rate = 0.5")
     assert "\n" not in card["text/plain"]
     assert "<details class" in card["text/html"]
