@@ -336,5 +336,5 @@ def test_the_page_quotes_the_messages_as_they_are() -> None:
     ]
     for text, given_values in tries:
         with pytest.raises(ParameterError) as caught:
-            coerce(schema(notebook(text)), given_values, "train.ipynb")
+            coerce(schema(notebook(text)), given_values, "the notebook 'train.ipynb'")
         assert f"`{caught.value}`" in page

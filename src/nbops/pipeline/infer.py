@@ -155,14 +155,18 @@ def _step(ws: Workspace, path: Path, read: files.Notebook, notes: list[str]) -> 
 
 def _seen(ws: Workspace, path: Path) -> tuple[dict[str, None], dict[str, None], dict[str, None], dict[str, None]]:
     """What the notebook's newest run with records read, wrote and handed on, below the root; and the databases it
-    used, of which nobody knows whether they were read or written."""
+    used, which may be read and written by several."""
     for run in runs.listed(ws.store, notebook=relative(ws, path), limit=10):
         uses = [use for record in records.of_run(ws.store, run.id) for use in record.files]
         gives = dict.fromkeys(handed_on(ws.store, run))
         if uses or gives:
             inside = [u for u in uses if not PurePosixPath(u.path).is_absolute() and "://" not in u.path]
-            writes = dict.fromkeys(u.path for u in inside if u.mode == "write" and (ws.root / u.path).is_file())
             databases = dict.fromkeys(u.path for u in inside if u.reason == _DATABASE)
+            writes = dict.fromkeys(
+                u.path
+                for u in inside
+                if u.mode == "write" and u.path not in databases and (ws.root / u.path).is_file()
+            )
             known = writes.keys() | databases.keys()
             reads = dict.fromkeys(u.path for u in inside if u.mode == "read" and u.path not in known)
             return reads, writes, gives, databases
