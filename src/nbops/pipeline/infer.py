@@ -163,9 +163,7 @@ def _seen(ws: Workspace, path: Path) -> tuple[dict[str, None], dict[str, None], 
             inside = [u for u in uses if not PurePosixPath(u.path).is_absolute() and "://" not in u.path]
             databases = dict.fromkeys(u.path for u in inside if u.reason == _DATABASE)
             writes = dict.fromkeys(
-                u.path
-                for u in inside
-                if u.mode == "write" and u.path not in databases and (ws.root / u.path).is_file()
+                u.path for u in inside if u.mode == "write" and u.path not in databases and (ws.root / u.path).is_file()
             )
             known = writes.keys() | databases.keys()
             reads = dict.fromkeys(u.path for u in inside if u.mode == "read" and u.path not in known)

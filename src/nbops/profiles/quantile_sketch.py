@@ -8,7 +8,6 @@ value of it goes a level up. Which of two is taken is a coin toss, here one that
 from __future__ import annotations
 
 import itertools
-import random
 import struct
 from typing import TYPE_CHECKING
 
@@ -61,7 +60,8 @@ class QuantileSketch:
         import numpy as np
 
         if len(values):
-            self.levels[level] = np.sort(np.concatenate([self.levels[level], values]), kind="stable")
+            held = self.levels[level]
+            self.levels[level] = np.sort(np.concatenate([held, values]) if len(held) else values, kind="stable")
 
     def _compact(self) -> None:
         import numpy as np
@@ -76,7 +76,7 @@ class QuantileSketch:
             self._put(level + 1, values[odd + self._coin(level, values) :: 2])
 
     def _coin(self, level: int, values: NDArray[np.float64]) -> int:
-        return random.Random(hash((self.n, level, values[len(values) // 2].item()))).getrandbits(1)
+        return hash((self.n, level, values[len(values) // 2].item())) >> 16 & 1  # of numbers: the same everywhere
 
     def quantiles(self, ranks: NDArray[np.float64]) -> NDArray[np.float64]:
         """The values at `ranks` (each 0 … 1): the lowest that more than that share of the rows doesn't exceed."""
