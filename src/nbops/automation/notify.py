@@ -17,6 +17,7 @@ import re
 import shlex
 import smtplib
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
@@ -110,8 +111,12 @@ def _webhook(target: str, told: Mapping[str, Any], _ws: Workspace) -> None:
         {"Content-Type": "application/json", "User-Agent": "nbops"},
         method="POST",
     )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # an answer of 400 or more raises
-        answer.read(1000)
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            answer.read(1000)
+    except urllib.error.HTTPError as refused:  # an answer of 400 or more, which nobody would close
+        refused.close()
+        raise
 
 
 def _mail(target: str, told: Mapping[str, Any], ws: Workspace) -> None:
