@@ -184,6 +184,7 @@ def test_what_is_data() -> None:
 
     for value in (
         pd.DataFrame(),
+        pd.DataFrame({"dtype": ["object", "int"], "flat": 1, "size": 2}),
         pd.Series([1]),
         pd.RangeIndex(3),
         np.zeros(2),

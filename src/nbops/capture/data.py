@@ -30,8 +30,9 @@ def is_data(value: Any) -> bool:
 
 
 def _axes(value: Any) -> bool:
-    objects = getattr(value, "dtype", None) == "object" and hasattr(value, "flat") and value.size
-    return bool(objects) and type(value.flat[0]).__module__.startswith("matplotlib.")
+    """A frame isn't asked for its attributes: they may be its columns."""
+    array = type(value).__name__ == "ndarray" and value.dtype.hasobject and value.size
+    return bool(array) and type(value.flat[0]).__module__.startswith("matplotlib.")
 
 
 class Fingerprinter:

@@ -12,6 +12,8 @@ from nbops.core.clock import from_text
 from nbops.core.errors import RefusedError, UnknownNameError, UsageError
 from nbops.core.models import Action, Promotion
 
+_MADE_BY = "'nbops promote RUN --name NAME' makes one"
+
 
 @click.command()
 @click.argument("source", metavar="RUN_OR_NOTEBOOK")
@@ -182,7 +184,7 @@ def show_(name: str, version: int | None, as_json: bool) -> None:
     if version is None:
         found = store.versions(reader, name)
         if not found:
-            raise UnknownNameError("model", name, store.names(reader), hint="'nbops promote RUN --name NAME' makes one")
+            raise UnknownNameError("model", name, store.names(reader), hint=_MADE_BY)
         chosen = found[-1]
     else:
         chosen = store.get(reader, name, version)
@@ -214,14 +216,14 @@ def history(name: str, moment: str | None, alias: str, as_json: bool) -> None:
 
     reader = workspace().store
     if name not in store.names(reader) and not store.history(reader, name):
-        raise UnknownNameError("model", name, store.names(reader), hint="'nbops promote RUN --name NAME' makes one")
+        raise UnknownNameError("model", name, store.names(reader), hint=_MADE_BY)
     if moment:
-        version = store.aliased_at(reader, name, alias, _moment(moment))
+        at = _moment(moment)
+        version = store.aliased_at(reader, name, alias, at)
         show(
             {"model": name, "alias": alias, "at": moment, "version": version},
             lambda: (
-                f"{name}@{alias} at {_moment(moment):%Y-%m-%d %H:%M} UTC: "
-                + (f"version {version}" if version else "no version yet")
+                f"{name}@{alias} at {at:%Y-%m-%d %H:%M} UTC: " + (f"version {version}" if version else "no version yet")
             ),
             as_json,
         )

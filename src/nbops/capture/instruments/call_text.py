@@ -12,10 +12,11 @@ import sys
 from itertools import dropwhile, islice
 from types import FrameType
 
+from nbops.capture.instruments.code_swap import STUBS
+from nbops.capture.instruments.watch import TOP_LEVEL
 from nbops.core.redaction import redact_text
 
 _LONG = 40  # characters
-_STUBS = "nbops/importlib._bootstrap/"
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")  # frames of their own until Python 3.12
 _PARTS = ("iloc", "loc", "at", "values")
 
@@ -34,7 +35,7 @@ def argument_text(code: str, position: int, *names: str) -> str | None:
 
 
 def _ours(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_STUBS) or frame.f_globals.get("__name__", "").startswith("nbops.")
+    return frame.f_code.co_filename.startswith(STUBS) or frame.f_globals.get("__name__", "").startswith("nbops.")
 
 
 def _in_the_cell(frame: FrameType) -> bool:
@@ -42,7 +43,7 @@ def _in_the_cell(frame: FrameType) -> bool:
     around: FrameType | None = frame
     while around is not None and around.f_code.co_name in _COMPREHENSIONS:
         around = around.f_back
-    return around is not None and around.f_code.co_name.startswith(("<module>", "<cell line"))
+    return around is not None and around.f_code.co_name.startswith(TOP_LEVEL)
 
 
 def _call(frame: FrameType, code: str) -> str | None:

@@ -23,7 +23,8 @@ import linecache
 import types
 from typing import Any
 
-_FILE = "nbops/importlib._bootstrap/{module}.py"  # one a module: source lines are cached by file name
+STUBS = "nbops/importlib._bootstrap/"  # where the stubs' files would lie
+_FILE = STUBS + "{module}.py"  # one a module: source lines are cached by file name
 _PROBE_LOCAL = "_nbops_probe_"
 _SUSPENDING = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 

@@ -23,6 +23,8 @@ from nbops.core.redaction import redact_text
 from nbops.core.runs import Artifact, Metric
 
 T = TypeVar("T")
+TOP_LEVEL = ("<module>", "<cell line")
+"""How the names of code begin that is a cell's, or a script's, and no function's."""
 _MOST_NOTES = 20
 
 
@@ -167,9 +169,7 @@ def cell_line() -> int | None:
     """The line of the cell (or script) that is being executed in this thread."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__") == "__main__" and frame.f_code.co_name.startswith(
-            ("<module>", "<cell line")
-        ):
+        if frame.f_globals.get("__name__") == "__main__" and frame.f_code.co_name.startswith(TOP_LEVEL):
             return frame.f_lineno
         frame = frame.f_back
     return None
