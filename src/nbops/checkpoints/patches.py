@@ -9,8 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 
-from nbops.notebook.names import names
-from nbops.notebook.scopes import CHANGING, dotted
+from nbops.notebook.names import full_name, names
+from nbops.notebook.scopes import CHANGING
 from nbops.notebook.syntax import parsed
 
 KEPT = ("os.environ", "sys.path", "matplotlib.rcParams", "matplotlib.pyplot.rcParams", "pandas.options")
@@ -79,8 +79,7 @@ def setups(source: str, imports: Mapping[str, str]) -> tuple[str, ...]:
     for node in _executed(tree) if tree is not None else ():
         if not isinstance(node, ast.Call):
             continue
-        first, dot, rest = (dotted(node.func) or "").partition(".")
-        name = imports.get(first, first) + dot + rest
+        name = full_name(node.func, imports)
         if name in _SETS_UP or (name.startswith("tqdm.") and name.endswith(".pandas")):
             found[name] = None
         elif isinstance(node.func, ast.Attribute) and node.func.attr in _LOGGERS:

@@ -10,11 +10,12 @@ What the text can't tell (``exec``, ``globals()["x"]``, a method that changes it
 
 from __future__ import annotations
 
+import ast
 import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nbops.notebook.scopes import walked
+from nbops.notebook.scopes import dotted, walked
 from nbops.notebook.syntax import python_source as python_source  # part of what this module offers
 from nbops.notebook.values import literals as literals
 
@@ -61,3 +62,9 @@ def names(source: str) -> Names:
         star_imports=tuple(walk.stars),
         calls=frozenset(walk.calls),
     )
+
+
+def full_name(node: ast.expr, imports: Mapping[str, str]) -> str:
+    """``sqlite3.connect`` also for ``import sqlite3 as sq; sq.connect``; nothing for what is no chain of names."""
+    first, dot, rest = (dotted(node) or "").partition(".")
+    return imports.get(first, first) + dot + rest

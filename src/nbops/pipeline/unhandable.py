@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
-from nbops.notebook.scopes import dotted
+from nbops.notebook.names import full_name
 
 _FILE, _CONNECTION, _SET, _ITERATOR = "an open file", "a connection", "a set", "an iterator"
 _FIGURE, _LOCK, _TIME = "a figure", "a lock", "a date or time"
@@ -82,7 +82,7 @@ def unhandable(made: ast.expr, imports: Mapping[str, str], classes: Iterable[str
     if isinstance(made, ast.Constant) and isinstance(made.value, (bytes, complex)):
         return f"a {type(made.value).__name__} value"
     if isinstance(made, ast.Call):
-        name = _full(made.func, imports)
+        name = full_name(made.func, imports)
         return f"an instance of {name}" if name in classes else _MADE_BY.get(name) or _REMADE.get(name)
     return _NODES.get(type(made))
 
@@ -93,11 +93,5 @@ def remade(made: ast.expr, imports: Mapping[str, str], known: Iterable[str]) -> 
     if isinstance(made, ast.BinOp):
         return remade(made.left, imports, known)
     if isinstance(made, ast.Call):
-        return _full(made.func, imports) in _REMADE
+        return full_name(made.func, imports) in _REMADE
     return isinstance(made, ast.Lambda) or (isinstance(made, ast.Name) and made.id in known)
-
-
-def _full(function: ast.expr, imports: Mapping[str, str]) -> str:
-    """``sqlite3.connect`` also for ``import sqlite3 as sq; sq.connect``."""
-    first, dot, rest = (dotted(function) or "").partition(".")
-    return imports.get(first, first) + dot + rest
